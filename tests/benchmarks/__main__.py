@@ -1,0 +1,34 @@
+"""`python -m tests.benchmarks fit [--json FILE]` prints how tfnn compares with its peers on this machine."""
+
+import argparse
+import dataclasses
+import importlib
+import json
+import os
+
+os.environ.setdefault("KERAS_BACKEND", "tensorflow")
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+
+from tests.benchmarks.timing import HEADER
+
+SUITES = ("fit",)
+
+
+def main():
+    parser = argparse.ArgumentParser(prog="python -m tests.benchmarks", description=__doc__)
+    parser.add_argument("suites", nargs="+", choices=SUITES)
+    parser.add_argument("--json", metavar="FILE", help="also write the rows to FILE")
+    arguments = parser.parse_args()
+    rows = []
+    print(HEADER)
+    for suite in arguments.suites:
+        for row in importlib.import_module(f"tests.benchmarks.{suite}").rows():
+            print(row, flush=True)
+            rows.append(row)
+    if arguments.json:
+        with open(arguments.json, "w") as file:
+            json.dump([dataclasses.asdict(row) for row in rows], file, indent=1)
+
+
+if __name__ == "__main__":
+    main()

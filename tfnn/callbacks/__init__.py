@@ -1,0 +1,3 @@
+"""Callbacks that steer a run (lecture, section 4)."""
+
+from tfnn.callbacks.batch_size_scheduler import BatchSizeScheduler

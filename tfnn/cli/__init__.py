@@ -1,0 +1,3 @@
+"""The command line: `tfnn` and `python -m tfnn`."""
+
+from tfnn.cli.main import main

@@ -1,0 +1,40 @@
+"""Parsing, dispatch, and errors in one line."""
+
+import argparse
+import sys
+
+from tfnn.cli import predict, train
+
+COMMANDS = {"train": train, "predict": predict}
+
+
+def main(arguments=None):
+    """Runs one command. Gives its exit code: 0, 2 for what the user can mend, 130 after Ctrl-C."""
+    parser = argparse.ArgumentParser(
+        prog="tfnn",
+        description='The training recipe of the lecture "Neural networks: tips, tricks & software" on Keras and TensorFlow.',
+        epilog="tfnn COMMAND --help tells more.",
+    )
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    for name, module in COMMANDS.items():
+        summary, _, details = module.__doc__.partition("\n")
+        command = commands.add_parser(
+            name, help=summary, description=f"{summary}\n{details}", formatter_class=argparse.RawDescriptionHelpFormatter
+        )
+        module.add_arguments(command)
+        command.set_defaults(run=module.run)
+    parsed = parser.parse_args(arguments)
+    try:
+        return parsed.run(parsed)
+    except (ValueError, OSError) as error:
+        print(f"tfnn: error: {one_line(error)}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("\ntfnn: interrupted", file=sys.stderr)
+        return 130
+
+
+def one_line(error):
+    if isinstance(error, OSError) and error.filename is not None:
+        return f"{error.filename}: {error.strerror}"
+    return " ".join(str(error).split())

@@ -1,0 +1,53 @@
+"""The folder of one training run: refused where it cannot be, gone where the run came to nothing."""
+
+import json
+import os
+import pathlib
+import shutil
+
+
+class RunFolder:
+    """Makes the folder of a run; removes it again if the block raises before `keep()`.
+
+    Raises:
+        ValueError: for a folder that holds something already, or that cannot be written.
+    """
+
+    def __init__(self, path):
+        self.path = pathlib.Path(path)
+
+    def __enter__(self):
+        if self.path.is_dir() and any(self.path.iterdir()):
+            raise ValueError(f"{self.path}: is not empty; choose another --out, so that no run is overwritten")
+        check_writable(self.path)
+        self.made = [folder for folder in (self.path, *self.path.parents) if not folder.exists()]
+        self.path.mkdir(parents=True, exist_ok=True)
+        self.kept = False
+        return self
+
+    def keep(self):
+        """What is in the folder now is worth having, whatever follows."""
+        self.kept = True
+
+    def __exit__(self, kind, error, traceback):
+        if kind is None or self.kept:
+            return
+        for child in self.path.iterdir():
+            shutil.rmtree(child) if child.is_dir() else child.unlink()
+        for folder in self.made:
+            folder.rmdir()
+
+    def write(self, name, content):
+        """Writes JSON, whole or not at all."""
+        hidden = self.path / f".{name}"
+        hidden.write_text(json.dumps(content, indent=1, default=str) + "\n")
+        hidden.rename(self.path / name)
+
+
+def check_writable(path):
+    """Refuses early a folder that a long run could not write to in the end."""
+    nearest = next(folder for folder in (path.absolute(), *path.absolute().parents) if folder.exists())
+    if not nearest.is_dir():
+        raise ValueError(f"{path}: cannot be a folder, {nearest} is a file")
+    if not os.access(nearest, os.W_OK | os.X_OK):
+        raise ValueError(f"{path}: cannot be written, {nearest} is read-only")

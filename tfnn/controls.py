@@ -1,0 +1,85 @@
+"""The contract between a trainer and what steers it: the few numbers that a running graph reads.
+
+A callback sets them between two pieces of a run; the graph reads them at its next update, without a new trace.
+A schedule written in epochs reads the clock, which counts examples and so does not bend when the batch grows.
+"""
+
+import contextlib
+import contextvars
+
+import keras
+import tensorflow as tf
+
+_current = contextvars.ContextVar("tfnn_controls", default=None)
+
+
+class Controls:
+    """The state of one run that its graph and its callbacks share.
+
+    Args:
+        micro_batch: examples of one forward and backward pass on all replicas together. It is static in the graph; an
+            update sums the gradients of `accumulation` of them.
+    """
+
+    def __init__(self, micro_batch):
+        self.micro_batch, self.rows = micro_batch, None
+        self.accumulation = tf.Variable(1, dtype=tf.int32, trainable=False)
+        self.learning_rate_scale = tf.Variable(1.0, trainable=False)
+        self.examples = tf.Variable(0, dtype=tf.int64, trainable=False)
+
+    def begin(self, rows, epoch):
+        """Starts a run over `rows` examples at the start of `epoch`."""
+        self.rows = rows
+        self.accumulation.assign(1)
+        self.learning_rate_scale.assign(1.0)
+        self.examples.assign(rows * epoch)
+
+    @property
+    def batch_size(self):
+        """Examples of one update."""
+        return self.micro_batch * int(self.accumulation)
+
+    @batch_size.setter
+    def batch_size(self, size):
+        """Rounds to whole micro-batches and scales the learning rate by what rounding changed, so that η/b is exact."""
+        if not self.micro_batch <= size <= self.rows:
+            raise ValueError(
+                f"batch size {size} must be between the micro-batch of {self.micro_batch}, which the graph holds"
+                f" from the start, and the {self.rows} training examples"
+            )
+        accumulation = round(size / self.micro_batch)
+        self.accumulation.assign(accumulation)
+        self.learning_rate_scale.assign(accumulation * self.micro_batch / size)
+
+    @property
+    def epochs(self):
+        """Epochs gone by, a float64 scalar tensor: examples seen / N, whatever the batch size was."""
+        return tf.cast(self.examples, tf.float64) / self.rows
+
+
+@contextlib.contextmanager
+def use(controls):
+    """Makes `controls` the current ones, for the callbacks and schedules that run inside the block."""
+    token = _current.set(controls)
+    try:
+        yield controls
+    finally:
+        _current.reset(token)
+
+
+def current():
+    """The `Controls` of the run in progress in this thread, or None."""
+    return _current.get()
+
+
+class BatchSteering(keras.callbacks.Callback):
+    """A callback that changes the batch size: the trainer then builds a graph that accumulates gradients."""
+
+    @property
+    def controls(self):
+        controls = current()
+        if controls is None:
+            raise RuntimeError(
+                f"{type(self).__name__} steers tfnn.fit and found no such run: call tfnn.fit(model, ...), not model.fit(...)"
+            )
+        return controls

@@ -1,0 +1,65 @@
+"""Arrays in a `.npz` file."""
+
+import pathlib
+import zipfile
+
+import numpy as np
+
+from tfnn.data.checks import check_classes, check_images
+from tfnn.data.dataset import Dataset, Part
+from tfnn.data.known import hold_out
+
+KEYS = ("x_train", "y_train", "x_test", "y_test")
+
+
+def archive(path):
+    """A `.npz` file with `x_train`, `y_train`, `x_test`, `y_test`, and `class_names` if it likes.
+
+    Images have the shape (N, H, W) or (N, H, W, C), integer labels (N,) or (N, 1). A tenth of the training part, by
+    class, is held out for validation. Pixel values run from 0 to 255 where they are uint8, from 0 to 1 where all are,
+    else over the range found in the training part.
+
+    Raises:
+        FileNotFoundError: where there is no such file.
+        ValueError: for a file that is no `.npz`, that lacks an array, or whose arrays do not belong together.
+    """
+    path = pathlib.Path(path)
+    if not path.is_file():
+        raise FileNotFoundError(f"{path}: no such file")
+    try:
+        with np.load(path, allow_pickle=False) as stored:
+            arrays = {key: stored[key] for key in stored.files}
+    except (ValueError, OSError, zipfile.BadZipFile) as error:
+        raise ValueError(f"{path}: not a readable .npz archive of arrays ({error})") from None
+    missing = [key for key in KEYS if key not in arrays]
+    if missing:
+        raise ValueError(f"{path}: lacks {', '.join(missing)}; it holds {', '.join(arrays) or 'nothing'}")
+    train, test = (images_and_labels(arrays, part, path) for part in ("train", "test"))
+    if train.x.shape[1:] != test.x.shape[1:]:
+        raise ValueError(f"{path}: training images have the shape {train.x.shape[1:]}, test images {test.x.shape[1:]}")
+    labels = np.unique(train.y)
+    strange = np.setdiff1d(test.y, labels)
+    if strange.size:
+        raise ValueError(f"{path}: y_test holds labels that y_train does not: {', '.join(map(str, strange[:10]))}")
+    names = tuple(map(str, arrays.get("class_names", labels)))
+    check_classes(labels, path)
+    if len(names) != len(labels):
+        raise ValueError(f"{path}: {len(names)} class_names for {len(labels)} labels")
+    train, test = (part._replace(y=np.searchsorted(labels, part.y).astype(np.int32)) for part in (train, test))
+    train, validation = hold_out(train)
+    return Dataset(path.stem, names, train, validation, test, value_range(train.x))
+
+
+def images_and_labels(arrays, part, path):
+    x, y = arrays[f"x_{part}"], arrays[f"y_{part}"]
+    x = x[..., None] if x.ndim == 3 else x
+    y = y[:, 0] if y.ndim == 2 and y.shape[1] == 1 else y
+    check_images(x, y, f"{path}, {part}")
+    return Part(x, y)
+
+
+def value_range(x):
+    if x.dtype == np.uint8:
+        return 0, 255
+    low, high = float(x.min()), float(x.max())
+    return (0, 1) if low >= 0 and high <= 1 else (low, high)

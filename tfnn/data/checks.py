@@ -1,0 +1,25 @@
+"""What arrays must satisfy to be trained on; errors name the source."""
+
+import numpy as np
+
+
+def check_images(x, y, what):
+    """Images (N, H, W, C) and integer labels (N,) that belong together, of finite values."""
+    if x.ndim != 4 or 0 in x.shape:
+        raise ValueError(f"{what}: images must have the shape (N, height, width, channels) with no 0, got {x.shape}")
+    if x.dtype.kind not in "uif":
+        raise ValueError(f"{what}: images must be numbers, got dtype {x.dtype}")
+    if len(x) != len(y):
+        raise ValueError(f"{what}: {len(x)} images but {len(y)} labels; each image needs one label")
+    if y.ndim != 1 or y.dtype.kind not in "ui":
+        raise ValueError(f"{what}: labels must be integers of shape (N,), got {y.dtype} of shape {y.shape}")
+    if x.dtype.kind == "f" and not np.isfinite(x).all():
+        rows = np.flatnonzero(~np.isfinite(x).all(axis=(1, 2, 3)))
+        raise ValueError(f"{what}: {len(rows)} images hold NaN or infinity, the first is number {rows[0]}")
+
+
+def check_classes(names, what):
+    if len(names) < 2:
+        raise ValueError(
+            f"{what}: a classifier needs at least 2 classes, found {len(names)}: {', '.join(map(str, names)) or 'none'}"
+        )

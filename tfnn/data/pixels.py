@@ -1,0 +1,40 @@
+"""From encoded images to arrays, in TensorFlow operations: loaders and exported models run the same ones."""
+
+import tensorflow as tf
+
+SUFFIXES = (".png", ".jpg", ".jpeg", ".gif", ".bmp")
+
+
+def decode(encoded):
+    """PNG, JPEG, GIF (first frame) or BMP bytes to uint8 (H, W, 1 to 4)."""
+    image = tf.io.decode_image(encoded, expand_animations=False)
+    return tf.ensure_shape(image, [None, None, None])
+
+
+def with_channels(image, channels):
+    """An image of 1 (grey), 2 (grey, alpha), 3 (RGB) or 4 (RGB, alpha) channels to 1 or 3.
+
+    Alpha is laid over white paper. Colour becomes grey by the luma weights 0.299, 0.587, 0.114 of ITU-R BT.601.
+
+    Args:
+        image: uint8 or float (..., C) with values of 0 to 255.
+        channels: 1 or 3.
+
+    Returns:
+        float32 (..., channels), 0 to 255.
+    """
+    image = tf.cast(image, tf.float32)
+    given = tf.shape(image)[-1]
+    colours = 2 * ((given - 1) // 2) + 1  # 1, 1, 3, 3 of 1, 2, 3, 4 channels
+    alpha = tf.cond(given > colours, lambda: image[..., -1:] / 255, lambda: tf.ones_like(image[..., :1]))
+    image = image[..., :colours] * alpha + 255 * (1 - alpha)
+    if channels == 3:
+        return tf.ensure_shape(tf.broadcast_to(image, tf.concat([tf.shape(image)[:-1], [3]], 0)), [*image.shape[:-1], 3])
+    luma = tf.constant([0.299, 0.587, 0.114])
+    grey = tf.cond(colours == 3, lambda: tf.reduce_sum(image * luma, -1, keepdims=True), lambda: image)
+    return tf.ensure_shape(grey, [*image.shape[:-1], 1])
+
+
+def resize(images, size):
+    """Bilinear, antialiased, so that shrinking averages rather than skips: float32 (..., height, width, C)."""
+    return tf.image.resize(images, size, antialias=True)

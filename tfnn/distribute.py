@@ -1,0 +1,29 @@
+"""Where a run takes place: a `tf.distribute` strategy by name, of one device for now."""
+
+import tensorflow as tf
+
+NAMES = ("auto", "cpu", "gpu", "tpu")
+
+
+def strategy(name="auto"):
+    """A strategy of one device; build and compile the model in its `scope()`.
+
+    Args:
+        name: "cpu", "gpu" (the first), "tpu" (that of this machine), or "auto": a TPU if there is one, else what
+            TensorFlow chooses, a GPU before a CPU.
+
+    Raises:
+        ValueError: for an unknown name, or a device that this TensorFlow does not see.
+    """
+    if name not in NAMES:
+        raise ValueError(f"strategy {name!r} must be one of {', '.join(NAMES)}")
+    seen = {device.device_type for device in tf.config.list_physical_devices()}
+    if name not in ("auto", "cpu") and name.upper() not in seen:
+        raise ValueError(f"strategy {name!r}: TensorFlow sees no {name.upper()} here, only {', '.join(sorted(seen))}")
+    if name == "tpu" or (name == "auto" and "TPU" in seen):
+        resolver = tf.distribute.cluster_resolver.TPUClusterResolver(tpu="local")
+        tf.tpu.experimental.initialize_tpu_system(resolver)
+        return tf.distribute.TPUStrategy(resolver)
+    if name == "auto":
+        return tf.distribute.get_strategy()
+    return tf.distribute.OneDeviceStrategy(f"/{name}:0")

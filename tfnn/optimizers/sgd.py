@@ -1,0 +1,83 @@
+"""Gradient descent: plain, with momentum, with Nesterov's momentum (lecture, eq. 1, 4, 5)."""
+
+import keras
+import tensorflow as tf
+
+from tfnn.optimizers.base import Hyperparameter, Optimizer
+
+
+def descent(w, g, lr):
+    """Eq. 1: θ ← θ − η g."""
+    return w - lr * g
+
+
+def momentum(w, g, v, lr, mu):
+    """Eq. 4: v ← μ v − η g; θ ← θ + v."""
+    v = mu * v - lr * g
+    return w + v, v
+
+
+def nesterov(w, g, v, lr, mu):
+    """Eq. 5, written for the look-ahead point w = θ + μ v at which g is taken: v ← μ v − η g; w ← w + μ v − η g."""
+    v = mu * v - lr * g
+    return w + mu * v - lr * g, v
+
+
+@keras.saving.register_keras_serializable("tfnn")
+class SGD(Optimizer):
+    """Stochastic gradient descent with momentum, the arguments and defaults of `keras.optimizers.SGD`.
+
+    - `momentum=0`: θ ← θ − η g (lecture, eq. 1).
+    - `momentum=μ`: v ← μ v − η g; θ ← θ + v (eq. 4; Polyak 1964).
+    - `nesterov=True`: the gradient is taken at the look-ahead point θ + μ v (eq. 5; Nesterov 1983). As in Keras, that
+      point is what the variables hold, so that a plain forward pass evaluates there: w ← w + μ v − η g. The θ of eq. 5
+      is w − μ v (Sutskever et al. 2013).
+
+    `momentum` may be set in a run and takes effect at the next update, without a new trace. The update runs in one
+    fused kernel, `ResourceApplyKerasMomentum`.
+
+    Args:
+        learning_rate: η, a float, a `LearningRateSchedule` or a callable without arguments.
+        momentum: μ in [0, 1). Where it starts at 0 no velocity is kept, so it cannot be raised later.
+        nesterov: whether to use eq. 5.
+        weight_decay: decoupled decay: θ is reduced by η · weight_decay · θ before the update. λ of the loss (eq. 1)
+            is a `kernel_regularizer` instead.
+        **kwargs: Keras's base arguments: `clipnorm`, `use_ema`, `gradient_accumulation_steps`, `name`, ...
+
+    Raises:
+        ValueError: for a negative `learning_rate` or a `momentum` outside [0, 1).
+
+    Example:
+        >>> model.compile(tfnn.optimizers.SGD(0.1, momentum=0.9, nesterov=True), "sparse_categorical_crossentropy")
+    """
+
+    momentum = Hyperparameter(0, 1)
+
+    def __init__(self, learning_rate=0.01, momentum=0.0, nesterov=False, weight_decay=None, **kwargs):
+        super().__init__(learning_rate, weight_decay=weight_decay, **kwargs)
+        self.momentum, self.nesterov = momentum, nesterov
+        self.slots = ("momentum",) if momentum else ()
+
+    def kernel_step(self, w, g, lr, v=None):
+        if v is None:
+            tf.raw_ops.ResourceApplyGradientDescent(var=w.handle, alpha=lr, delta=g)
+        else:
+            tf.raw_ops.ResourceApplyKerasMomentum(
+                var=w.handle,
+                accum=v.handle,
+                lr=lr,
+                grad=g,
+                momentum=self.tensor("momentum", g.dtype),
+                use_nesterov=self.nesterov,
+            )
+
+    def rule_step(self, w, g, lr, v=None):
+        if v is None:
+            return w.assign(descent(w, g, lr))
+        rule = nesterov if self.nesterov else momentum
+        new_w, new_v = rule(w, g, v, lr, self.tensor("momentum", g.dtype))
+        v.assign(new_v)
+        w.assign(new_w)
+
+    def get_config(self):
+        return {**super().get_config(), "momentum": self.momentum, "nesterov": self.nesterov}

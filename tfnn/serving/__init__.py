@@ -1,0 +1,4 @@
+"""From a trained model to a SavedModel that answers without Keras, and back."""
+
+from tfnn.serving.bundle import Bundle
+from tfnn.serving.export import export

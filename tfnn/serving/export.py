@@ -1,0 +1,145 @@
+"""`tfnn.export`: a SavedModel that takes raw images and answers with names and probabilities.
+
+Keras's `model.export` traces a model without `training`, so that random layers for images stay switched on, and stores
+weights twice. Here every signature is a closure over `model(x, training=False)` of one `tf.Module`.
+"""
+
+import os
+import pathlib
+import shutil
+import tempfile
+
+import tensorflow as tf
+
+from tfnn.data import pixels
+from tfnn.serving.checks import check_outputs, check_random_operations
+
+
+def export(model, directory, *, labels=None, preprocess=None, prepare=None, from_logits=False, version=None):
+    """Writes `directory/VERSION/`, which appears whole or not at all.
+
+    Signatures, each for any number of images:
+    - `serving_default`: `image`, uint8 (B, H, W, C) of 0 to 255, any size, C of 1 to 4 (grey, RGB, either with alpha);
+    - `image_bytes`: `image_bytes`, string (B,), encoded PNG, JPEG, GIF or BMP.
+    Both give `classes` (B, classes), names from the most to the least probable; `scores` (B, classes), their
+    probabilities; and `probabilities` (B, classes) in the order of `labels`, which also lie in `assets/labels.txt`.
+
+    Args:
+        model: a Keras model of one image input (height, width, 1 or 3 channels) and one output (B, classes).
+        directory: the model's folder; its children are versions, as model servers expect.
+        labels: the name of each class, in order. None numbers them.
+        preprocess: a function of float32 images (B, height, width, C) of 0 to 255 at the model's size to what the model
+            was trained on, of TensorFlow operations. None leaves them.
+        prepare: a function of one float32 image (H, W, C) of 0 to 255, run before it is resized, such as
+            `Dataset.prepare`. None leaves it.
+        from_logits: whether the model's output still needs a softmax.
+        version: a positive int. None takes the next number.
+
+    Returns:
+        The path of the version.
+
+    Raises:
+        ValueError: for a model of another form, labels of another number, or outputs that are no probabilities.
+        FileExistsError: where the version is there already.
+    """
+    directory = pathlib.Path(directory)
+    height, width, channels = image_input(model)
+    classes = model.output_shape[-1]
+    labels = [str(label) for label in (range(classes) if labels is None else labels)]
+    if len(labels) != classes:
+        raise ValueError(f"{len(labels)} labels for a model of {classes} classes")
+    check_outputs(model, from_logits)
+    with tempfile.TemporaryDirectory() as assets:
+        module = classifier(model, (height, width), channels, labels, preprocess, prepare, from_logits, assets)
+        return publish(directory, version, lambda path: write(module, path))
+
+
+def image_input(model):
+    shapes = model.input_shape, model.output_shape
+    if not all(isinstance(shape, tuple) for shape in shapes):
+        raise ValueError(f"export needs a model of one input and one output, got shapes {shapes[0]} and {shapes[1]}")
+    (_, *image), (_, *classes) = shapes
+    if len(image) != 3 or None in image or image[-1] not in (1, 3) or len(classes) != 1:
+        raise ValueError(
+            f"export needs images (height, width, 1 or 3) and outputs (classes), got {tuple(image)} and {tuple(classes)}"
+        )
+    return image
+
+
+def classifier(model, size, channels, labels, preprocess, prepare, from_logits, assets):
+    """The `tf.Module` of what is served: the model's variables once, labels, signatures."""
+    module = tf.Module()
+    module.weights = [weight.value for weight in model.weights]
+    label_file = pathlib.Path(assets, "labels.txt")
+    label_file.write_text("\n".join(labels) + "\n", encoding="utf-8")
+    module.labels = tf.saved_model.Asset(str(label_file))
+    names = tf.constant(labels)
+
+    def answer(images):
+        inputs = tf.cast(images if preprocess is None else preprocess(images), model.inputs[0].dtype)
+        outputs = tf.cast(model(inputs, training=False), tf.float32)
+        probabilities = tf.nn.softmax(outputs) if from_logits else outputs
+        scores, order = tf.math.top_k(probabilities, len(labels))
+        return {"classes": tf.gather(names, order), "scores": scores, "probabilities": probabilities}
+
+    def fit_size(image):
+        image = pixels.with_channels(image, channels)
+        return pixels.resize(image if prepare is None else prepare(image), size)
+
+    model_image = tf.TensorSpec([*size, channels], tf.float32)
+
+    @tf.function(input_signature=[tf.TensorSpec([None, None, None, None], tf.uint8, "image")], autograph=False)
+    def serving_default(image):
+        if prepare is None:
+            return answer(fit_size(image))
+        return answer(tf.map_fn(fit_size, image, fn_output_signature=model_image))
+
+    @tf.function(input_signature=[tf.TensorSpec([None], tf.string, "image_bytes")], autograph=False)
+    def image_bytes(image_bytes):
+        return answer(tf.map_fn(lambda one: fit_size(pixels.decode(one)), image_bytes, fn_output_signature=model_image))
+
+    module.served = {"serving_default": serving_default, "image_bytes": image_bytes}
+    return module
+
+
+def write(module, path):
+    tf.saved_model.save(module, str(path), signatures=module.served)
+    check_random_operations(path)
+
+
+def publish(directory, version, write):
+    """Writes to a hidden sibling, syncs it to disk, renames it to the version's number: servers pass over the sibling."""
+    made = [parent for parent in (directory, *directory.parents) if not parent.exists()]
+    hidden = None
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        hidden = pathlib.Path(tempfile.mkdtemp(prefix=".export-", dir=directory))
+        hidden.chmod(0o755)
+        write(hidden)
+        for path in hidden.rglob("*"):
+            sync(path)
+        target = directory / str(version or next_version(directory))
+        if target.exists():
+            raise FileExistsError(f"{target} exists: leave version out for the next number, or choose another")
+        hidden.rename(target)
+        sync(directory)
+        return target
+    except BaseException:
+        if hidden is not None:
+            shutil.rmtree(hidden, ignore_errors=True)
+        for parent in made:
+            if parent.exists():
+                parent.rmdir()
+        raise
+
+
+def next_version(directory):
+    return 1 + max((int(child.name) for child in directory.iterdir() if child.name.isdigit()), default=0)
+
+
+def sync(path):
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,100 @@
+"""A compiled Keras model as a trainer sees it; the one place of the trainer that touches Keras's internals."""
+
+import contextlib
+
+import keras
+import tensorflow as tf
+
+from tfnn import controls
+
+
+class Compiled:
+    """Forward pass, loss, metrics and update of a model, as its `compile` left them.
+
+    Raises:
+        ValueError: for a model that is not compiled, or whose training step is its own.
+    """
+
+    def __init__(self, model):
+        if not model.compiled:
+            raise ValueError(f"model {model.name!r} is not compiled: call model.compile(optimizer, loss) first")
+        for step in "train_step", "test_step":
+            if getattr(type(model), step) is not getattr(keras.Model, step):
+                raise ValueError(f"model {model.name!r} has a {step} of its own, which tfnn.fit would pass over: use model.fit")
+        if model.run_eagerly:
+            raise ValueError(f"model {model.name!r} is compiled with run_eagerly=True, but tfnn.fit is a graph: use model.fit")
+        self.model, self.optimizer = model, model.optimizer
+
+    def build(self, data):
+        """Creates all variables, of model, loss, metrics and optimizer, which no traced function may create."""
+        spec = tf.nest.map_structure(lambda a: a if a is None else tf.TensorSpec([None, *a.shape[1:]], a.dtype), data)
+        self.model._symbolic_build(data_batch=spec)
+        self.weights = self.model.trainable_variables
+        self.loss_tracker = self.model._loss_tracker
+
+    @property
+    def current(self):
+        """Whether the model is still what `build` saw: `compile` makes a new loss tracker, freezing changes the weights."""
+        weights = self.model.trainable_variables
+        same = len(weights) == len(self.weights) and all(a is b for a, b in zip(weights, self.weights))
+        return same and self.model._loss_tracker is self.loss_tracker and self.model.optimizer is self.optimizer
+
+    def check_summable(self):
+        """Refuses what a sum over micro-batches, weighted by examples, would not give exactly."""
+        for loss in keras.tree.flatten(self.model._compile_loss._flat_losses if self.model._compile_loss else []):
+            reduction = getattr(loss, "reduction", "sum_over_batch_size")
+            if reduction not in ("sum_over_batch_size", "mean"):
+                raise ValueError(
+                    f"a growing batch sums gradients of micro-batches, which is exact for a loss that is a mean over"
+                    f" examples; loss {loss.name!r} has reduction={reduction!r}: use 'sum_over_batch_size'"
+                )
+
+    def forward(self, x, training):
+        return self.model(x, training=training) if self.model._call_has_training_arg else self.model(x)
+
+    def loss(self, x, y, y_pred, sample_weight, training):
+        if tf.nest.is_nested(y_pred):
+            y_pred = tf.nest.map_structure(forget_batch_size, y_pred)
+        return self.model._compute_loss(x, y, y_pred, sample_weight, training=training)
+
+    def track(self, loss, rows, x, y, y_pred, sample_weight):
+        """Updates the metrics; their results are read once, at the end of a piece."""
+        self.model._loss_tracker.update_state(loss, sample_weight=rows)
+        if type(self.model).compute_metrics is not keras.Model.compute_metrics:
+            self.model.compute_metrics(x, y, y_pred, sample_weight)
+        elif self.model._compile_metrics is not None:
+            self.model._compile_metrics.update_state(y, y_pred, sample_weight)
+
+    def apply(self, gradients, run):
+        """One update at the learning rate times `run.learning_rate_scale`, with `run` as the clock of its schedule."""
+        optimizer = getattr(self.optimizer, "inner_optimizer", self.optimizer)
+        with scaled_learning_rate(optimizer, run):
+            self.optimizer.apply(gradients, self.weights)
+
+
+@contextlib.contextmanager
+def scaled_learning_rate(optimizer, run):
+    """While the update is traced, what a Keras optimizer reads as its rate is a function of the run's controls."""
+    original = optimizer._learning_rate
+
+    def rate():
+        with controls.use(run):  # in the thread that traces: a strategy traces each replica in a thread of its own
+            eta = tf.convert_to_tensor(read(original, optimizer.iterations))
+            return eta * tf.cast(run.learning_rate_scale, eta.dtype)
+
+    object.__setattr__(optimizer, "_learning_rate", rate)  # past Keras's tracking of attributes
+    try:
+        yield
+    finally:
+        object.__setattr__(optimizer, "_learning_rate", original)
+
+
+def read(rate, iterations):
+    if isinstance(rate, keras.optimizers.schedules.LearningRateSchedule):
+        return rate(iterations)
+    return rate() if callable(rate) else rate
+
+
+def forget_batch_size(tensor):
+    """Keras weights the losses of several outputs by the batch size where that is static, and else counts each batch once."""
+    return tf.raw_ops.PlaceholderWithDefault(input=tensor, shape=[None, *tensor.shape[1:]])

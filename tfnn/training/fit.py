@@ -1,0 +1,210 @@
+"""`tfnn.fit`: the arguments of `model.fit`, run in pieces of one static graph."""
+
+import functools
+import random
+
+import keras
+import tensorflow as tf
+
+from tfnn import controls
+from tfnn.random import permutation
+from tfnn.training import inputs
+from tfnn.training.graph import TrainingGraph
+from tfnn.training.xla import choose_jit
+
+
+def fit(
+    model,
+    x=None,
+    y=None,
+    batch_size=None,
+    epochs=1,
+    verbose="auto",
+    callbacks=None,
+    validation_split=0.0,
+    validation_data=None,
+    shuffle=True,
+    class_weight=None,
+    sample_weight=None,
+    initial_epoch=0,
+    *,
+    validation_batch_size=None,
+    validation_freq=1,
+    seed=None,
+    jit_compile="auto",
+):
+    """Trains a compiled Keras model as `model.fit` does, in one static graph.
+
+    θ_{t+1} = θ_t − η · (1/b) Σ_{i∈B} ∇L(θ_t, x_i) (lecture, eq. 1), with the model's own optimizer in place of the plain
+    step. Shuffling, batching, forward and backward pass, update and metrics run in one `tf.function`, traced once; the
+    host calls it in pieces of about half a second, between which callbacks run and signals are handled. Results are
+    those of `model.fit` with the same order of examples. The last, smaller batch of an epoch counts as in Keras.
+
+    Args:
+        model: a compiled `keras.Model` with Keras's own training step.
+        x, y, sample_weight: arrays or tensors with the examples first, or lists or dicts of them. They are copied to
+            the device once.
+        batch_size, epochs, verbose, callbacks, validation_split, validation_data, shuffle, class_weight,
+            initial_epoch, validation_batch_size, validation_freq: as in `model.fit`. A callback with a batch-level hook
+            makes every update a piece; `tfnn.callbacks.BatchSizeScheduler` grows the batch.
+        seed: an int in [0, 2³¹) from which, with the epoch, the order of examples follows. None takes one from Python's
+            generator, which `keras.utils.set_random_seed` seeds.
+        jit_compile: whether XLA compiles the graph; "auto" follows `tfnn.training.xla.choose_jit`.
+
+    Returns:
+        The `keras.callbacks.History`, with also `updates` (in all), `batch_sizes` (per epoch), `traces` (made by this
+        call: 1, or 0 where the graph of an earlier call serves again) and `jit_compile` (bool).
+
+    Raises:
+        ValueError: for a model that is not compiled or brings its own `train_step`, for inputs other than arrays, for
+            arrays of different length, and for arguments out of range.
+
+    Example:
+        >>> model.compile(tfnn.optimizers.SGD(0.1, momentum=0.9), "sparse_categorical_crossentropy", metrics=["accuracy"])
+        >>> history = tfnn.fit(model, x, y, batch_size=32, epochs=10, validation_split=0.1, seed=1)
+    """
+    data = inputs.tensors(x, y, sample_weight, class_weight)
+    validation = None
+    if validation_data is not None:
+        validation = inputs.tensors(*keras.utils.unpack_x_y_sample_weight(validation_data))
+    elif validation_split:
+        data, validation = inputs.split_off(data, validation_split)
+    rows = inputs.count(data)
+    batch_size = positive("batch_size", 32 if batch_size is None else batch_size)
+    seed = positive("seed", random.randrange(2**31) if seed is None else seed, low=0)
+
+    if not isinstance(callbacks, keras.callbacks.CallbackList):
+        callbacks = keras.callbacks.CallbackList(
+            callbacks,
+            add_history=True,
+            add_progbar=verbose != 0,
+            verbose=verbose,
+            epochs=epochs,
+            steps=-(-rows // batch_size),
+            model=model,
+        )
+    steers = any(isinstance(callback, controls.BatchSteering) for callback in callbacks.callbacks)
+    with model.distribute_strategy.scope():
+        graph = graph_for(model, data, min(batch_size, rows), steers, choose_jit(model, jit_compile)[0])
+    validation_batch_size = positive("validation_batch_size", validation_batch_size or batch_size)
+    run = Run(graph, data, validation, validation_batch_size, callbacks, seed if shuffle else None)
+    traces = graph.traces
+    with controls.use(graph.controls):
+        graph.controls.begin(rows, initial_epoch)
+        run.epochs(initial_epoch, epochs, validation_freq)
+    model.history.updates, model.history.batch_sizes = run.updates, run.batch_sizes
+    model.history.traces, model.history.jit_compile = graph.traces - traces, graph.static
+    return model.history
+
+
+def positive(name, value, low=1):
+    if isinstance(value, bool) or int(value) != value or not low <= value < 2**31:
+        raise ValueError(f"{name}={value!r} must be an integer of at least {low} and below 2**31")
+    return int(value)
+
+
+def graph_for(model, data, micro_batch, accumulate, jit_compile):
+    """The model's graph of an earlier `fit` where it still holds, else a new one."""
+    settings = micro_batch, accumulate, jit_compile
+    settings_and_graph = getattr(model, "_tfnn_graph", None)
+    if settings_and_graph and settings_and_graph[0] == settings and settings_and_graph[1].compiled.current:
+        return settings_and_graph[1]
+    graph = TrainingGraph(model, *settings)
+    graph.compiled.build(data)
+    if accumulate:
+        graph.compiled.check_summable()
+    object.__setattr__(model, "_tfnn_graph", (settings, graph))  # past Keras's tracking: no part of the saved model
+    return graph
+
+
+class Run:
+    """The host's side of a run: epochs, pieces, hooks."""
+
+    def __init__(self, graph, data, validation, validation_batch_size, callbacks, seed):
+        self.graph, self.model, self.callbacks = graph, graph.compiled.model, callbacks
+        self.data, self.validation, self.validation_batch_size = data, validation, validation_batch_size
+        self.rows, self.seed = inputs.count(data), seed
+        self.every_update = any(map(wants_batches, callbacks.callbacks))
+        self.progress = [c for c in callbacks.callbacks if isinstance(c, keras.callbacks.ProgbarLogger)]
+        self.updates, self.batch_sizes = 0, []
+
+    def epochs(self, first, last, validation_freq):
+        self.model.stop_training = False
+        self.callbacks.on_train_begin()
+        logs = {}
+        for epoch in range(first, last):
+            self.callbacks.on_epoch_begin(epoch)
+            self.batch_sizes.append(self.graph.controls.batch_size)
+            self.set_progress_target(-(-self.rows // self.batch_sizes[-1]))
+            logs = self.train(epoch)
+            if self.validation is not None and self.model._should_eval(epoch, validation_freq):
+                logs |= {f"val_{name}": value for name, value in self.validate().items()}
+            self.callbacks.on_epoch_end(epoch, logs)
+            if self.model.stop_training:
+                break
+        if first < last:
+            self.model.optimizer.finalize_variable_values(self.model.trainable_weights)
+        self.callbacks.on_train_end(logs)
+
+    def train(self, epoch):
+        order = tf.range(self.rows) if self.seed is None else tf.constant(permutation(self.rows, self.seed, epoch))
+        row, step, logs = 0, 0, {}
+        while row < self.rows and not self.model.stop_training:
+            if self.every_update or self.progress:  # else nobody listens, and Keras would still start a thread to tell
+                self.callbacks.on_train_batch_begin(step)
+            row, updates, logs = self.piece(order, row)
+            step += updates
+            self.updates += updates
+            if self.every_update or self.progress:
+                self.callbacks.on_train_batch_end(step - 1, logs)
+        return dict(logs)
+
+    def piece(self, order, row):
+        accumulation = int(self.graph.controls.accumulation)
+        limit = self.model.steps_per_execution if self.every_update else max(1, self.graph.pace.steps // accumulation)
+        with self.graph.pace.piece() as done:
+            row, updates, logs = self.train_function(self.data, order, tf.constant(row), tf.constant(limit))
+            row, updates = int(row), int(updates)
+            done.append(updates * accumulation)
+        return row, updates, logs
+
+    @functools.cached_property
+    def train_function(self):
+        """The trace for this data, looked up once: finding it anew at each call costs as much as 5 small updates."""
+        order, scalar = tf.TensorSpec([self.rows], tf.int32), tf.TensorSpec([], tf.int32)
+        return self.graph.train.get_concrete_function(self.data, order, scalar, scalar)
+
+    def validate(self):
+        self.callbacks.on_test_begin()
+        rows, row, step, logs = inputs.count(self.validation), 0, 0, {}
+        size = min(self.validation_batch_size, rows)
+        while row < rows:
+            self.callbacks.on_test_batch_begin(step)
+            with self.graph.test_pace.piece() as done:
+                before, limit = row, tf.constant(self.graph.test_pace.steps)
+                row, logs = self.graph.test(self.validation, size, tf.constant(row), limit)
+                row = int(row)
+                done.append(-(-(row - before) // size))
+            step += done[0]
+            self.callbacks.on_test_batch_end(step - 1, logs)
+        self.callbacks.on_test_end(logs)
+        return logs
+
+    def set_progress_target(self, steps):
+        """A grown batch makes an epoch's updates fewer; the bar is told once the callbacks have set the batch size."""
+        for bar in self.progress:
+            bar.target = bar.progbar.target = steps
+
+
+def wants_batches(callback):
+    """Whether a callback has batch-level work to do. Keras's own that override these hooks but seldom use them are known."""
+    known = keras.callbacks
+    if isinstance(callback, known.ProgbarLogger):
+        return False
+    if isinstance(callback, known.TensorBoard):
+        return callback.update_freq != "epoch"
+    if isinstance(callback, (known.ModelCheckpoint, known.BackupAndRestore)):
+        return callback.save_freq != "epoch"
+    hooks = "on_train_batch_begin", "on_train_batch_end", "on_batch_begin", "on_batch_end"
+    plain = lambda hook: getattr(type(callback), hook) is getattr(known.Callback, hook) and hook not in vars(callback)
+    return not all(map(plain, hooks))

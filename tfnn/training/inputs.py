@@ -1,0 +1,72 @@
+"""The arguments of `fit` as tensors: checked once, here, so that the graph meets only what fits."""
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+
+def tensors(x, y=None, sample_weight=None, class_weight=None):
+    """(x, y, sample_weight), each None, a tensor or a nest of tensors with the examples first.
+
+    Raises:
+        ValueError: for no data, lengths that differ, or what is no array.
+    """
+    if class_weight is not None:
+        if sample_weight is not None:
+            raise ValueError("give class_weight or sample_weight, not both")
+        if y is None:
+            raise ValueError("class_weight needs labels y")
+        sample_weight = weights_of_classes(y, class_weight)
+    data = tuple(keras.tree.map_structure(tensor, part) for part in (x, y, sample_weight))
+    count(data)
+    return data
+
+
+def tensor(array):
+    if array is None:
+        return None
+    if isinstance(array, (tf.data.Dataset, keras.utils.PyDataset)) or not (
+        hasattr(array, "shape") or hasattr(array, "__array__")
+    ):
+        raise ValueError(f"tfnn.fit trains on arrays and tensors, got {type(array).__name__}: convert it with np.asarray")
+    if not tf.is_tensor(array):
+        array = np.asarray(array)
+        if array.dtype == object:
+            raise ValueError("tfnn.fit trains on arrays of numbers, got an array of objects (rows of different length?)")
+    array = tf.convert_to_tensor(array)
+    return tf.cast(array, keras.config.floatx()) if array.dtype.is_floating else array
+
+
+def count(data):
+    """The number of examples, the same in every array of `data`."""
+    lengths = {
+        name: sorted({int(a.shape[0]) for a in keras.tree.flatten(part) if a is not None})
+        for name, part in zip(("x", "y", "sample_weight"), data)
+    }
+    lengths = {name: sizes for name, sizes in lengths.items() if sizes}
+    if not lengths.get("x"):
+        raise ValueError("tfnn.fit needs x, got None")
+    if len({size for sizes in lengths.values() for size in sizes}) > 1:
+        found = ", ".join(f"{name}: {' and '.join(map(str, sizes))}" for name, sizes in lengths.items())
+        raise ValueError(f"all arrays must hold the same number of examples, got {found}")
+    if lengths["x"][0] == 0:
+        raise ValueError("tfnn.fit needs at least one example, got none")
+    return lengths["x"][0]
+
+
+def weights_of_classes(y, class_weight):
+    """Each example's weight is that of its class, 1 where none is given."""
+    y = np.asarray(y)
+    if y.ndim > 1:
+        y = y.argmax(-1) if y.shape[-1] > 1 else y[..., 0]
+    return np.array([class_weight.get(int(label), 1.0) for label in np.round(y)], keras.config.floatx())
+
+
+def split_off(data, fraction):
+    """(training part, validation part): the last `fraction` of the examples validates, as in Keras."""
+    rows = count(data)
+    at = int(np.floor(rows * (1 - fraction)))
+    if not 0 < at < rows:
+        raise ValueError(f"validation_split={fraction} of {rows} examples leaves an empty part")
+    part = lambda begin, end: tf.nest.map_structure(lambda a: a if a is None else a[begin:end], data)
+    return part(0, at), part(at, rows)

@@ -1,0 +1,56 @@
+"""When to compile with XLA: a rule that can be read, not a race of timings."""
+
+import keras
+import tensorflow as tf
+
+# XLA's CPU backend runs these slower than TensorFlow's own kernels do, convolutions inside loops above all.
+SLOW_ON_CPU = (
+    keras.layers.Conv1D,
+    keras.layers.Conv2D,
+    keras.layers.Conv3D,
+    keras.layers.Conv1DTranspose,
+    keras.layers.Conv2DTranspose,
+    keras.layers.Conv3DTranspose,
+    keras.layers.DepthwiseConv1D,
+    keras.layers.DepthwiseConv2D,
+    keras.layers.SeparableConv1D,
+    keras.layers.SeparableConv2D,
+    keras.layers.MaxPooling1D,
+    keras.layers.MaxPooling2D,
+    keras.layers.MaxPooling3D,
+    keras.layers.AveragePooling1D,
+    keras.layers.AveragePooling2D,
+    keras.layers.AveragePooling3D,
+    keras.layers.RNN,
+    keras.layers.Embedding,
+)
+
+
+def choose_jit(model, asked):
+    """Whether to compile the training graph with XLA, and why.
+
+    Args:
+        model: a Keras model.
+        asked: what the caller of `fit` wants: True, False or "auto".
+
+    Returns:
+        (bool, reason in words).
+    """
+    if asked not in (True, False, "auto"):
+        raise ValueError(f"jit_compile={asked!r} must be True, False or 'auto'")
+    if isinstance(model.distribute_strategy, tf.distribute.TPUStrategy):
+        return False, "a TPU compiles by itself"
+    if asked != "auto":
+        return asked, "as asked"
+    layers = list(model._flatten_layers(include_self=False))
+    for layer in layers:
+        if not layer.supports_jit:
+            return False, f"layer {layer.name!r} does not support XLA"
+    if tf.config.list_logical_devices("GPU"):
+        return True, "a GPU gains from fused kernels"
+    if model.jit_compile:
+        return True, "as compiled"
+    for layer in layers:
+        if isinstance(layer, SLOW_ON_CPU):
+            return False, f"XLA on a CPU is slow at {type(layer).__name__}"
+    return True, "dense layers on a CPU gain from fused kernels"
