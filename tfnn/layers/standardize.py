@@ -72,8 +72,9 @@ class Standardize(keras.layers.Layer):
         self.variance.assign(m2 / count)
 
     def moments(self, x):
-        mean = x.mean(self.reduced, keepdims=True)
-        return x.size / mean.size, mean, ((x - mean) ** 2).sum(self.reduced, keepdims=True)
+        with np.errstate(invalid="ignore"):  # infinity is refused once, in the end
+            mean = x.mean(self.reduced, keepdims=True)
+            return x.size / mean.size, mean, ((x - mean) ** 2).sum(self.reduced, keepdims=True)
 
     def call(self, inputs):
         x = standardize(tf.cast(inputs, tf.float32), self.mean.value, self.variance.value)

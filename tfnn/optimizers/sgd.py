@@ -23,6 +23,15 @@ def nesterov(w, g, v, lr, mu):
     return w + mu * v - lr * g, v
 
 
+class Momentum(Hyperparameter):
+    """μ in [0, 1), which cannot be raised from a 0 that it began with: no velocity is kept then."""
+
+    def __set__(self, optimizer, value):
+        if value and self.name in optimizer.hyperparameters and not optimizer.slots:
+            raise ValueError(f"momentum={value} needs a velocity, and this optimizer began without: make one with momentum")
+        super().__set__(optimizer, value)
+
+
 @keras.saving.register_keras_serializable("tfnn")
 class SGD(Optimizer):
     """Stochastic gradient descent with momentum, the arguments and defaults of `keras.optimizers.SGD`.
@@ -38,7 +47,7 @@ class SGD(Optimizer):
 
     Args:
         learning_rate: η, a float, a `LearningRateSchedule` or a callable without arguments.
-        momentum: μ in [0, 1). Where it starts at 0 no velocity is kept, so it cannot be raised later.
+        momentum: μ in [0, 1). Where it begins at 0 no velocity is kept, so it cannot be raised later.
         nesterov: whether to use eq. 5.
         weight_decay: decoupled decay: θ is reduced by η · weight_decay · θ before the update. λ of the loss (eq. 1)
             is a `kernel_regularizer` instead.
@@ -51,7 +60,7 @@ class SGD(Optimizer):
         >>> model.compile(tfnn.optimizers.SGD(0.1, momentum=0.9, nesterov=True), "sparse_categorical_crossentropy")
     """
 
-    momentum = Hyperparameter(0, 1)
+    momentum = Momentum(0, 1)
 
     def __init__(self, learning_rate=0.01, momentum=0.0, nesterov=False, weight_decay=None, **kwargs):
         super().__init__(learning_rate, weight_decay=weight_decay, **kwargs)

@@ -1,0 +1,347 @@
+"""What every public part must do, whatever it is. A new part needs one row in its table; a class without one fails."""
+
+import inspect
+import json
+import pathlib
+import subprocess
+import sys
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+import tfnn
+
+ROOT = pathlib.Path(__file__).parent.parent
+IMAGES, ROWS = (6, 8, 8, 4), (6, 5)
+
+
+def adapted(layer, shape=IMAGES):
+    layer.adapt(np.random.RandomState(0).normal(3, 2, shape))
+    return layer
+
+
+# name: (how to make it, shape of its input)
+LAYERS = {
+    "Standardize": (lambda: adapted(tfnn.layers.Standardize()), IMAGES),
+    "Standardize of rows": (lambda: adapted(tfnn.layers.Standardize(), ROWS), ROWS),
+    "Standardize in all": (lambda: adapted(tfnn.layers.Standardize(axis=None)), IMAGES),
+    "BatchNormalization": (lambda: tfnn.layers.BatchNormalization(), IMAGES),
+    "BatchNormalization of rows": (lambda: tfnn.layers.BatchNormalization(momentum=0.5), ROWS),
+    "BatchNormalization, first axis": (lambda: tfnn.layers.BatchNormalization(axis=1), IMAGES),
+    "BatchNormalization without γ, β": (lambda: tfnn.layers.BatchNormalization(center=False, scale=False), IMAGES),
+    "ResidualBlock": (lambda: tfnn.layers.ResidualBlock(4), IMAGES),
+    "ResidualBlock that halves": (lambda: tfnn.layers.ResidualBlock(6, strides=2), IMAGES),
+}
+OPTIMIZERS = {
+    "Optimizer": None,  # the base; its subclasses stand for it
+    "SGD": lambda: tfnn.optimizers.SGD(0.1),
+    "SGD, momentum": lambda: tfnn.optimizers.SGD(0.1, momentum=0.9),
+    "SGD, Nesterov": lambda: tfnn.optimizers.SGD(0.1, momentum=0.9, nesterov=True),
+    "SGD, decay and clipping": lambda: tfnn.optimizers.SGD(0.1, momentum=0.9, weight_decay=0.01, global_clipnorm=0.5),
+    "SGD, schedule": lambda: tfnn.optimizers.SGD(tfnn.schedules.Cosine(0.1, 10), momentum=0.9),
+}
+SCHEDULES = {
+    "Cosine": lambda: tfnn.schedules.Cosine(0.1, 100, alpha=0.1),
+    "Warmup": lambda: tfnn.schedules.Warmup(tfnn.schedules.Cosine(0.1, 100), 10, start=0.2),
+    "InEpochs": lambda: tfnn.schedules.InEpochs(tfnn.schedules.Cosine(0.1, 10), steps_per_epoch=10),
+}
+INITIALIZERS = {"HeNormal": lambda: tfnn.initializers.HeNormal(seed=3)}
+CALLBACKS = {"BatchSizeScheduler": lambda: tfnn.callbacks.BatchSizeScheduler({1: 64})}
+MODELS = {
+    "mlp": lambda: tfnn.models.mlp((8, 8, 1), 10, hidden=(16,)),
+    "resnet": lambda: tfnn.models.resnet((8, 8, 1), 10, depth=8, width=4),
+    "add_l2": lambda: tfnn.models.add_l2(tfnn.models.mlp((8, 8, 1), 10, hidden=(16,)), 1e-3),
+}
+FAMILIES = {
+    tfnn.layers: LAYERS,
+    tfnn.optimizers: OPTIMIZERS,
+    tfnn.schedules: SCHEDULES,
+    tfnn.initializers: INITIALIZERS,
+    tfnn.callbacks: CALLBACKS,
+    tfnn.models: MODELS,
+}
+
+
+def each(table):
+    return pytest.mark.parametrize("name", [name for name, row in table.items() if row is not None])
+
+
+@pytest.mark.parametrize("family", FAMILIES, ids=lambda family: family.__name__)
+def test_every_public_part_has_a_row(family):
+    public = {
+        name
+        for name, part in vars(family).items()
+        if (inspect.isclass(part) or inspect.isfunction(part)) and part.__module__.startswith("tfnn") and name[0] != "_"
+    }
+    rows = {name.split(",")[0].split(" ")[0] for name in FAMILIES[family]}
+    assert public == rows
+
+
+def draw(shape, seed=0):
+    return np.random.RandomState(seed).normal(1, 2, shape).astype("float32")
+
+
+def layer_and_input(name):
+    make, shape = LAYERS[name]
+    layer = make()
+    if not layer.built:
+        layer.build((None, *shape[1:]))
+    return layer, draw(shape)
+
+
+def restored(layer, run):
+    """The output of `run`, after which the layer's state is what it was."""
+    state = layer.get_weights()
+    output = run()
+    layer.set_weights(state)
+    return output
+
+
+@each(LAYERS)
+def test_layer_gives_the_same_eagerly_in_a_graph_and_under_xla(name):
+    layer, x = layer_and_input(name)
+    for training in False, True:
+        call = lambda x, training=training: layer(x, training=training)
+        eager = restored(layer, lambda: call(x))
+        for jit in False, True:
+            graph = restored(layer, lambda: tf.function(call, jit_compile=jit)(tf.constant(x)))
+            np.testing.assert_allclose(graph, eager, rtol=1e-4, atol=1e-5)
+
+
+@each(LAYERS)
+def test_layer_serves_every_batch_size_in_one_trace(name):
+    layer, x = layer_and_input(name)
+    graph = tf.function(lambda x: layer(x, training=True), input_signature=[tf.TensorSpec([None, *x.shape[1:]])])
+    for rows in 1, 3, 6:
+        assert graph(x[:rows]).shape[0] == rows
+    assert graph.experimental_get_tracing_count() == 1
+
+
+@each(LAYERS)
+def test_layer_tells_its_output_shape(name):
+    layer, x = layer_and_input(name)
+    assert layer.compute_output_shape((None, *x.shape[1:]))[1:] == layer(x).shape[1:]
+
+
+@each(LAYERS)
+def test_layer_computes_in_its_policy(name):
+    layer, x = layer_and_input(name)
+    low = type(layer).from_config({**layer.get_config(), "dtype": "mixed_bfloat16"})
+    low.build((None, *x.shape[1:]))
+    low.set_weights(layer.get_weights())
+    output = low(x, training=True)
+    assert output.dtype == tf.bfloat16
+    np.testing.assert_allclose(tf.cast(output, tf.float32), layer(x, training=True), atol=0.15)
+
+
+@each(LAYERS)
+def test_layer_round_trips(name, tmp_path):
+    layer, x = layer_and_input(name)
+    config = layer.get_config()
+    assert type(layer).from_config(config).get_config() == config
+    inputs = keras.Input(x.shape[1:])
+    model = keras.Model(inputs, layer(inputs))
+    model.save(tmp_path / "model.keras")
+    np.testing.assert_array_equal(keras.saving.load_model(tmp_path / "model.keras")(x), model(x))
+
+
+ARGUMENTS = {"self", "args", "kwargs"}
+
+
+@each({**LAYERS, **OPTIMIZERS, **SCHEDULES, **INITIALIZERS})
+def test_config_is_the_constructors_arguments(name):
+    for table in LAYERS, OPTIMIZERS, SCHEDULES, INITIALIZERS:
+        if table.get(name):
+            part = table[name][0]() if table is LAYERS else table[name]()
+    parameters = set()
+    for parent in type(part).__mro__:
+        if parent.__module__.startswith(("tfnn", "keras")) and "__init__" in vars(parent):
+            parameters |= set(inspect.signature(parent.__init__).parameters)
+    config = part.get_config()
+    assert set(config) <= parameters
+    json.dumps(config)
+
+
+# Optimizers
+
+
+def quadratic(optimizer, steps, jit=None, dtype="float32"):
+    """Two weights after `steps` updates along fixed, varied gradients."""
+    weights = [keras.Variable(draw((3, 2)), dtype=dtype), keras.Variable(draw((4,), 1), dtype=dtype)]
+    optimizer.build(weights)
+    update = lambda g, h: optimizer.apply([g, h], weights)
+    if jit is not None:
+        update = tf.function(update, jit_compile=jit)
+    for step in range(steps):
+        update(*(tf.cast(draw(w.shape, 10 * step + i), w.dtype) for i, w in enumerate(weights)))
+    return [keras.ops.convert_to_numpy(w) for w in weights]
+
+
+@each(OPTIMIZERS)
+def test_optimizer_gives_the_same_eagerly_in_a_graph_and_under_xla(name):
+    eager = quadratic(OPTIMIZERS[name](), 8)
+    for jit in False, True:
+        for a, b in zip(eager, quadratic(OPTIMIZERS[name](), 8, jit), strict=True):
+            np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-6)
+
+
+@each(OPTIMIZERS)
+def test_optimizer_round_trips_in_mid_run(name, tmp_path):
+    x, y = draw((32, 5)), draw((32, 1), 1)
+    model = keras.Sequential([keras.Input((5,)), keras.layers.Dense(1)])
+    model.compile(OPTIMIZERS[name](), "mse")
+    model.fit(x, y, epochs=2, shuffle=False, verbose=0)
+    model.save(tmp_path / "model.keras")
+    again = keras.saving.load_model(tmp_path / "model.keras")
+    assert type(again.optimizer) is type(model.optimizer)
+    assert again.optimizer.get_config() == model.optimizer.get_config()
+    for fitted in model, again:
+        fitted.fit(x, y, epochs=1, shuffle=False, verbose=0)
+    for a, b in zip(model.get_weights(), again.get_weights(), strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+@each(OPTIMIZERS)
+@pytest.mark.parametrize("dtype", ["float64", "bfloat16", "float16"])
+def test_optimizer_updates_every_float_dtype(name, dtype):
+    low = {"float64": 1e-5, "bfloat16": 0.05, "float16": 0.01}[dtype]
+    for a, b in zip(quadratic(OPTIMIZERS[name](), 4, dtype=dtype), quadratic(OPTIMIZERS[name](), 4), strict=True):
+        np.testing.assert_allclose(a.astype("float32"), b, atol=low * 3)
+
+
+# Schedules, initializers, callbacks, models
+
+
+@each(SCHEDULES)
+def test_schedule_gives_the_same_eagerly_in_a_graph_and_under_xla(name):
+    schedule = SCHEDULES[name]()
+    for step in 0, 1, 9, 10, 11, 99, 100, 101, 10**9:
+        eager = schedule(step)
+        assert eager.dtype == tf.float32
+        for jit in False, True:
+            graph = tf.function(schedule, jit_compile=jit)(tf.constant(step, tf.int64))
+            np.testing.assert_allclose(graph, eager, rtol=1e-6)
+
+
+@each(SCHEDULES)
+def test_schedule_round_trips(name):
+    schedule = SCHEDULES[name]()
+    config = keras.optimizers.schedules.serialize(schedule)
+    again = keras.optimizers.schedules.deserialize(json.loads(json.dumps(config)))
+    assert again.get_config() == schedule.get_config()
+    assert float(again(7)) == float(schedule(7))
+
+
+@each(INITIALIZERS)
+def test_initializer_repeats_with_its_seed_and_round_trips(name):
+    initializer = INITIALIZERS[name]()
+    again = keras.initializers.deserialize(keras.initializers.serialize(initializer))
+    np.testing.assert_array_equal(initializer((4, 5)), again((4, 5)))
+    assert initializer((4, 5), dtype="float16").dtype == tf.float16
+    assert initializer.clone().get_config() == initializer.get_config()
+
+
+@each(CALLBACKS)
+def test_callback_runs_under_fit(name, xy):
+    model = keras.Sequential([keras.Input((64,)), keras.layers.Dense(10, "softmax")])
+    model.compile(tfnn.optimizers.SGD(0.1), "sparse_categorical_crossentropy")
+    assert len(tfnn.fit(model, *xy, epochs=2, verbose=0, callbacks=[CALLBACKS[name]()]).history["loss"]) == 2
+
+
+@each(MODELS)
+def test_model_round_trips_and_gives_probabilities(name, tmp_path):
+    model, x = MODELS[name](), draw((3, 8, 8, 1))
+    outputs = model(x)
+    np.testing.assert_allclose(np.sum(outputs, -1), 1, rtol=1e-5)
+    model.save(tmp_path / "model.keras")
+    np.testing.assert_array_equal(keras.saving.load_model(tmp_path / "model.keras")(x), outputs)
+
+
+# In processes of their own
+
+WITHOUT_TFNN = """
+import json, sys
+import numpy as np
+import tensorflow as tf
+
+class Block:
+    def find_spec(self, name, path=None, target=None):
+        if name.split(".")[0] in ("tfnn", "keras"):
+            raise ImportError(name)
+
+for name in [name for name in sys.modules if name.split(".")[0] == "keras"]:
+    del sys.modules[name]
+sys.meta_path.insert(0, Block())
+for path in json.loads(sys.argv[1]):
+    golden = np.load(path + "/golden.npz")
+    loaded = tf.saved_model.load(path)
+    (output,) = loaded.signatures["serving_default"](x=tf.constant(golden["x"])).values()
+    np.testing.assert_allclose(output, golden["y"], rtol=1e-5, atol=1e-6)
+"""
+
+
+def test_layers_and_models_answer_from_a_saved_model_without_tfnn(tmp_path):
+    paths = []
+    for index, name in enumerate([*LAYERS, *MODELS]):
+        if name in LAYERS:
+            part, x = layer_and_input(name)
+        else:
+            part, x = MODELS[name](), draw((3, 8, 8, 1))
+        module, path = tf.Module(), tmp_path / str(index)
+        module.part = part
+        answer = tf.function(
+            lambda x, part=part: part(x, training=False), input_signature=[tf.TensorSpec([None, *x.shape[1:]], name="x")]
+        )
+        tf.saved_model.save(module, str(path), signatures=answer)
+        np.savez(path / "golden.npz", x=x, y=answer(x))
+        paths.append(str(path))
+    subprocess.run([sys.executable, "-c", WITHOUT_TFNN, json.dumps(paths)], check=True, cwd=tmp_path)
+
+
+TWO_REPLICAS = """
+import numpy as np
+import tensorflow as tf
+
+cpu = tf.config.list_physical_devices("CPU")[0]
+tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
+
+import keras
+from tests.test_conformance import IMAGES, LAYERS, OPTIMIZERS, draw
+
+strategy = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
+
+
+def weights_after(make, strategy):
+    x, y = draw((32, 5)), draw((32, 1), 1)
+    keras.utils.set_random_seed(0)
+    with strategy.scope():
+        model = keras.Sequential([keras.Input((5,)), keras.layers.Dense(3, "tanh"), keras.layers.Dense(1)])
+        model.compile(make(), "mse")
+    model.fit(x, y, batch_size=16, epochs=3, shuffle=False, verbose=0)
+    return model.get_weights()
+
+
+for name, make in OPTIMIZERS.items():
+    if make and "clipping" not in name:  # Keras clips before the sum over replicas
+        for a, b in zip(weights_after(make, tf.distribute.get_strategy()), weights_after(make, strategy)):
+            np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-6, err_msg=name)
+
+for name, (make, shape) in LAYERS.items():
+    x = draw(shape)
+    with strategy.scope():
+        layer = make()
+        layer(x)
+    whole = layer(x, training=False)
+    halves = strategy.experimental_distribute_values_from_function(
+        lambda context: x[3 * context.replica_id_in_sync_group :][:3]
+    )
+    run = tf.function(lambda x: strategy.run(lambda x: layer(x, training=False), (x,)))
+    parts = strategy.experimental_local_results(run(halves))
+    np.testing.assert_allclose(np.concatenate(parts), whole, rtol=1e-5, atol=1e-5, err_msg=name)
+"""
+
+
+def test_two_replicas_equal_one():
+    subprocess.run([sys.executable, "-c", TWO_REPLICAS], check=True, cwd=ROOT)

@@ -1,0 +1,269 @@
+"""`tfnn.fit`: one trace, the batch that grows, seeds, hooks, refusals."""
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+import tfnn
+from tfnn.callbacks import BatchSizeScheduler
+
+
+def compiled(rate=0.05, loss="sparse_categorical_crossentropy", build=None):
+    keras.utils.set_random_seed(3)
+    build = build or (lambda: tfnn.models.mlp((64,), 10, hidden=(16,)))
+    model = build()
+    model.compile(tfnn.optimizers.SGD(rate, momentum=0.9, nesterov=True), loss, metrics=["accuracy"])
+    return model
+
+
+def weights_of(model):
+    return np.concatenate([np.ravel(w) for w in model.get_weights()])
+
+
+@pytest.mark.parametrize("jit_compile", [False, True])
+def test_a_grown_batch_is_exact_and_needs_no_new_trace(xy, jit_compile):
+    """Growth by accumulation gives the weights of really larger batches, tails of all kinds included."""
+    x, y = xy
+    growing = compiled()
+    plan = {1: 48, 2: 80}  # micro-batch 16; 200 = 4·48 + 8 = 2·80 + 40
+    history = tfnn.fit(growing, x, y, 16, 4, 0, [BatchSizeScheduler(plan)], seed=9, jit_compile=jit_compile)
+    fixed = compiled()
+    for epoch, size in enumerate((16, 48, 80, 80)):
+        tfnn.fit(fixed, x, y, size, epoch + 1, 0, initial_epoch=epoch, seed=9, jit_compile=jit_compile)
+    np.testing.assert_allclose(weights_of(growing), weights_of(fixed), rtol=1e-4, atol=1e-5)
+    assert history.batch_sizes == [16, 48, 80, 80]
+    assert history.updates == int(growing.optimizer.iterations) == 13 + 5 + 3 + 3
+    assert history.traces == 1
+
+
+def test_a_size_that_is_no_multiple_is_rounded_and_the_rate_follows(xy):
+    """Asked for 50 with micro-batches of 16: 48, at 48/50 of the rate."""
+    x, y = xy
+    rounded, exact = compiled(rate=0.05), compiled(rate=0.05 * 48 / 50)
+    history = tfnn.fit(rounded, x, y, 16, 1, 0, [BatchSizeScheduler({0: 50})], seed=2)
+    tfnn.fit(exact, x, y, 48, 1, 0, seed=2)
+    assert history.batch_sizes == [48]
+    np.testing.assert_allclose(weights_of(rounded), weights_of(exact), rtol=1e-4, atol=1e-5)
+
+
+def test_growth_by_a_function_and_history_agree(xy):
+    sizes = tfnn.fit(compiled(), *xy, 20, 3, 0, [BatchSizeScheduler(lambda epoch: 20 * (epoch + 1))]).batch_sizes
+    assert sizes == [20, 40, 60]
+
+
+def test_schedules_in_epochs_keep_their_pace_when_the_batch_grows(xy):
+    rates = []
+    model = tfnn.models.mlp((64,), 10, hidden=(4,))
+    schedule = tfnn.schedules.InEpochs(tfnn.schedules.Cosine(0.1, 4))
+    model.compile(tfnn.optimizers.SGD(schedule), "sparse_categorical_crossentropy")
+    watch = keras.callbacks.LambdaCallback(
+        on_epoch_begin=lambda epoch, logs: rates.append(float(model.optimizer.learning_rate))
+    )
+    tfnn.fit(model, *xy, 20, 4, 0, [BatchSizeScheduler({1: 100}), watch])
+    np.testing.assert_allclose(rates, [0.05 * (1 + np.cos(np.pi * e / 4)) for e in range(4)], rtol=1e-5)
+
+
+def test_the_same_seed_gives_the_same_bits_and_another_does_not(xy):
+    def run(seed):
+        model = compiled(build=lambda: tfnn.models.resnet((8, 8, 1), 10, depth=8, width=4))
+        tfnn.fit(model, xy[0].reshape(-1, 8, 8, 1), xy[1], epochs=2, verbose=0, seed=seed)
+        return weights_of(model)
+
+    np.testing.assert_array_equal(run(1), run(1))
+    assert not np.array_equal(run(1), run(2))
+
+
+def test_without_a_seed_keras_s_global_seed_decides(xy):
+    def run(seed):
+        keras.utils.set_random_seed(seed)
+        model = tfnn.models.mlp((64,), 10, hidden=(4,))
+        model.compile("sgd", "sparse_categorical_crossentropy")
+        tfnn.fit(model, *xy, verbose=0)
+        return weights_of(model)
+
+    np.testing.assert_array_equal(run(4), run(4))
+
+
+def test_epochs_are_shuffled_and_each_in_its_own_way():
+    first, second = (tfnn.random.permutation(100, 7, epoch) for epoch in (0, 1))
+    assert sorted(first) == sorted(second) == list(range(100))
+    assert not np.array_equal(first, second)
+    np.testing.assert_array_equal(first, tfnn.random.permutation(100, 7, 0))
+    assert not np.array_equal(first, tfnn.random.permutation(100, 8, 0))
+
+
+def test_permutation_is_uniform():
+    """How often each of 5 examples stands in each place, over 2,000 epochs: within 5 standard errors of 400."""
+    counts = np.zeros((5, 5))
+    for epoch in range(2000):
+        counts[np.arange(5), tfnn.random.permutation(5, 3, epoch)] += 1
+    assert np.abs(counts - 400).max() < 5 * np.sqrt(2000 * 0.2 * 0.8)
+
+
+def test_the_trace_serves_again_until_the_model_is_compiled_or_frozen_anew(xy):
+    model = compiled()
+    assert [tfnn.fit(model, *xy, verbose=0).traces for _ in range(2)] == [1, 0]
+    model.compile("sgd", "sparse_categorical_crossentropy")
+    assert tfnn.fit(model, *xy, verbose=0).traces == 1
+    before = model.layers[-1].kernel.numpy()
+    model.layers[-1].trainable = False
+    assert tfnn.fit(model, *xy, verbose=0).traces == 1
+    np.testing.assert_array_equal(model.layers[-1].kernel, before)
+
+
+def test_a_frozen_layer_is_not_ignored_as_by_keras(xy):
+    """Keras 3 takes no notice of `trainable` changed after `compile` when it has built its train function."""
+    frozen = []
+    for fit in keras.Model.fit, tfnn.fit:
+        model = compiled()
+        fit(model, *xy, verbose=0)
+        model.layers[-1].trainable = False
+        before = model.layers[-1].kernel.numpy()
+        fit(model, *xy, verbose=0)
+        frozen.append(np.array_equal(model.layers[-1].kernel, before))
+    assert frozen == [False, True]
+
+
+def test_the_saved_model_knows_nothing_of_the_graph(xy, tmp_path):
+    model = compiled()
+    tfnn.fit(model, *xy, verbose=0)
+    model.save(tmp_path / "m.keras")
+    again = keras.saving.load_model(tmp_path / "m.keras")
+    for fitted in model, again:
+        tfnn.fit(fitted, *xy, epochs=2, initial_epoch=1, seed=1, verbose=0)
+    np.testing.assert_array_equal(weights_of(model), weights_of(again))
+
+
+def test_batch_hooks_are_called_as_by_keras(xy):
+    def record(fit):
+        calls = []
+        hooks = {
+            hook: lambda index, logs, hook=hook: calls.append((hook, index, sorted(logs or {})))
+            for hook in ("on_train_batch_begin", "on_train_batch_end", "on_epoch_begin", "on_epoch_end")
+        }
+        fit(compiled(), *xy, batch_size=48, epochs=2, verbose=0, callbacks=[keras.callbacks.LambdaCallback(**hooks)])
+        return calls
+
+    assert record(tfnn.fit) == record(keras.Model.fit)
+
+
+def test_stop_training_is_obeyed_after_a_batch(xy):
+    class Stop(keras.callbacks.Callback):
+        def on_train_batch_end(self, batch, logs=None):
+            self.model.stop_training = batch == 2
+
+    model = compiled()
+    history = tfnn.fit(model, *xy, batch_size=20, epochs=5, verbose=0, callbacks=[Stop()])
+    assert history.updates == 3 and len(history.history["loss"]) == 1
+
+
+def test_pieces_grow_to_about_half_a_second_and_no_further():
+    pace = tfnn.training.pace.Pace()
+    seconds = iter([0.0, 5.0, 5.0, 5.001, 5.001, 5.011, 10.0, 12.0])
+    tfnn.training.pace.time.perf_counter, original = lambda: next(seconds), tfnn.training.pace.time.perf_counter
+    try:
+        limits = []
+        for steps in 1, 1, 10, 100:
+            with pace.piece() as done:
+                done.append(steps)
+            limits.append(pace.steps)
+    finally:
+        tfnn.training.pace.time.perf_counter = original
+    assert limits == [1, 10, 100, 25]
+
+
+def test_progress_bar_shows_the_steps_of_a_grown_batch(xy, capsys):
+    tfnn.fit(compiled(), *xy, 20, 2, 2, [BatchSizeScheduler({1: 100})])
+    lines = [line.split(" ")[0] for line in capsys.readouterr().out.splitlines() if "loss" in line]
+    assert lines == ["10/10", "2/2"]
+
+
+class OwnStep(keras.Model):
+    def train_step(self, data):
+        return {}
+
+
+def test_refuses_what_it_would_do_wrongly(xy):
+    x, y = xy
+    model = compiled()
+    own = OwnStep(model.inputs, model.outputs)
+    own.compile("sgd", "mse")
+    eager = compiled()
+    eager.compile("sgd", "mse", run_eagerly=True)
+    summed = compiled(loss=keras.losses.SparseCategoricalCrossentropy(reduction="sum"))
+    dataset = tf.data.Dataset.from_tensor_slices((x, y))
+    refused = [
+        (tfnn.models.mlp((64,), 10), (x, y), {}, "not compiled"),
+        (own, (x, y), {}, "train_step of its own"),
+        (eager, (x, y), {}, "run_eagerly"),
+        (summed, (x, y), {"callbacks": [BatchSizeScheduler({1: 64})]}, "reduction='sum'"),
+        (model, (x, y[:-1]), {}, "x: 200, y: 199"),
+        (model, (None, None), {}, "needs x"),
+        (model, (x[:0], y[:0]), {}, "at least one example"),
+        (model, (dataset,), {}, "arrays and tensors, got _TensorSliceDataset"),
+        (model, (np.array([[1], [1, 2]], object), y), {}, "array of objects"),
+        (model, (x, y), {"batch_size": 0}, "batch_size=0"),
+        (model, (x, y), {"batch_size": 2.5}, "batch_size=2.5"),
+        (model, (x, y), {"seed": -1}, "seed=-1"),
+        (model, (x, y), {"jit_compile": "yes"}, "jit_compile='yes'"),
+        (model, (x, y), {"validation_split": 0.999}, "validation_split=0.999 of 200"),
+        (model, (x, y), {"class_weight": {0: 1}, "sample_weight": y}, "not both"),
+        (model, (x, y), {"validation_data": (x[:5], y[:4])}, "x: 5, y: 4"),
+        (model, (x, y), {"callbacks": [BatchSizeScheduler({0: 16})]}, "batch size 16 must be between the micro-batch of 32"),
+        (model, (x, y), {"callbacks": [BatchSizeScheduler({0: 201})]}, "batch size 201 must be .* 200 training examples"),
+        (model, (x, y), {"callbacks": [BatchSizeScheduler(lambda epoch: 32.5)]}, "epoch 0 must be an integer, got 32.5"),
+    ]
+    for model, data, options, message in refused:
+        with pytest.raises(ValueError, match=message):
+            tfnn.fit(model, *data, verbose=0, **options)
+
+
+def test_batch_size_scheduler_under_model_fit_says_what_to_call(xy):
+    with pytest.raises(RuntimeError, match=r"call tfnn.fit\(model, ...\), not model.fit"):
+        compiled().fit(*xy, verbose=0, callbacks=[BatchSizeScheduler({0: 64})])
+
+
+@pytest.mark.parametrize(
+    "plan, message", [({0: 1.5}, "must be an integer, got 1.5"), ({"a": 3}, "an epoch"), ({2: 0}, "must be positive")]
+)
+def test_batch_size_scheduler_checks_its_plan_at_once(plan, message):
+    with pytest.raises(ValueError, match=message):
+        BatchSizeScheduler(plan)
+
+
+def test_gradient_reaches_an_embedding_sparsely_and_accumulated():
+    x = np.random.RandomState(0).randint(0, 50, (60, 4))
+    y = x[:, 0] % 2
+    results = []
+    for size, plan in (20, None), (10, {0: 20}):
+        keras.utils.set_random_seed(0)
+        model = keras.Sequential(
+            [
+                keras.Input((4,), dtype="int32"),
+                keras.layers.Embedding(50, 3),
+                keras.layers.Flatten(),
+                keras.layers.Dense(2, "softmax"),
+            ]
+        )
+        model.compile(tfnn.optimizers.SGD(0.1, momentum=0.9), "sparse_categorical_crossentropy")
+        tfnn.fit(model, x, y, size, 3, 0, [BatchSizeScheduler(plan)] if plan else [], seed=1, jit_compile=False)
+        results.append(weights_of(model))
+    np.testing.assert_allclose(*results, rtol=1e-5, atol=1e-6)
+
+
+def test_one_device_strategy(xy):
+    plain = compiled()
+    with tfnn.distribute.strategy("cpu").scope():
+        placed = compiled()
+    for model in plain, placed:
+        tfnn.fit(model, *xy, epochs=2, verbose=0, seed=1, jit_compile=False)
+    np.testing.assert_array_equal(weights_of(plain), weights_of(placed))
+
+
+@pytest.mark.parametrize(
+    "name, message", [("gpu", "sees no GPU"), ("tpu", "sees no TPU"), ("abacus", "must be one of auto, cpu")]
+)
+def test_strategies_that_are_not_there(name, message):
+    with pytest.raises(ValueError, match=message):
+        tfnn.distribute.strategy(name)
