@@ -328,6 +328,18 @@ for name, make in OPTIMIZERS.items():
         for a, b in zip(weights_after(make, tf.distribute.get_strategy()), weights_after(make, strategy)):
             np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-6, err_msg=name)
 
+import tfnn
+
+with strategy.scope():
+    model = tfnn.models.mlp((5,), 2)
+    model.compile("sgd", "sparse_categorical_crossentropy")
+try:
+    tfnn.fit(model, draw((8, 5)), np.zeros(8))
+except ValueError as error:
+    assert "several replicas" in str(error)
+else:
+    raise AssertionError("several replicas were not refused")
+
 for name, (make, shape) in LAYERS.items():
     x = draw(shape)
     with strategy.scope():

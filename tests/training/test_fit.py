@@ -7,6 +7,7 @@ import tensorflow as tf
 
 import tfnn
 from tfnn.callbacks import BatchSizeScheduler
+from tfnn.training.pace import Pace
 
 
 def compiled(rate=0.05, loss="sparse_categorical_crossentropy", build=None):
@@ -159,17 +160,10 @@ def test_stop_training_is_obeyed_after_a_batch(xy):
 
 
 def test_pieces_grow_to_about_half_a_second_and_no_further():
-    pace = tfnn.training.pace.Pace()
-    seconds = iter([0.0, 5.0, 5.0, 5.001, 5.001, 5.011, 10.0, 12.0])
-    tfnn.training.pace.time.perf_counter, original = lambda: next(seconds), tfnn.training.pace.time.perf_counter
-    try:
-        limits = []
-        for steps in 1, 1, 10, 100:
-            with pace.piece() as done:
-                done.append(steps)
-            limits.append(pace.steps)
-    finally:
-        tfnn.training.pace.time.perf_counter = original
+    pace, limits = Pace(), []
+    for steps, seconds in (1, 5.0), (1, 0.001), (10, 0.01), (100, 2.0):
+        pace.record(steps, seconds)
+        limits.append(pace.steps)
     assert limits == [1, 10, 100, 25]
 
 
@@ -201,7 +195,7 @@ def test_refuses_what_it_would_do_wrongly(xy):
         (model, (x, y[:-1]), {}, "x: 200, y: 199"),
         (model, (None, None), {}, "needs x"),
         (model, (x[:0], y[:0]), {}, "at least one example"),
-        (model, (dataset,), {}, "arrays and tensors, got _TensorSliceDataset"),
+        (model, (dataset,), {}, "dense arrays and tensors, got _TensorSliceDataset"),
         (model, (np.array([[1], [1, 2]], object), y), {}, "array of objects"),
         (model, (x, y), {"batch_size": 0}, "batch_size=0"),
         (model, (x, y), {"batch_size": 2.5}, "batch_size=2.5"),
@@ -250,6 +244,16 @@ def test_gradient_reaches_an_embedding_sparsely_and_accumulated():
         tfnn.fit(model, x, y, size, 3, 0, [BatchSizeScheduler(plan)] if plan else [], seed=1, jit_compile=False)
         results.append(weights_of(model))
     np.testing.assert_allclose(*results, rtol=1e-5, atol=1e-6)
+
+
+def test_a_masked_output_is_refused_under_growth():
+    x, y = np.random.RandomState(0).randint(0, 9, (60, 4)), np.zeros((60, 4), int)
+    embed = keras.layers.Embedding(9, 3, mask_zero=True)
+    model = keras.Sequential([keras.Input((4,), dtype="int32"), embed, keras.layers.Dense(2, "softmax")])
+    model.compile("sgd", "sparse_categorical_crossentropy")
+    tfnn.fit(model, x, y, 20, verbose=0)
+    with pytest.raises(ValueError, match="not exact for a masked output"):
+        tfnn.fit(model, x, y, 20, verbose=0, callbacks=[BatchSizeScheduler({0: 40})])
 
 
 def test_one_device_strategy(xy):

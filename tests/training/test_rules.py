@@ -40,7 +40,8 @@ def test_compile_s_explicit_wish_is_honoured():
 
 
 @pytest.mark.parametrize(
-    "batch, shape, threads", [(32, (8, 8, 1), 1), (32, (32, 32, 3), 1), (33, (32, 32, 3), 0), (1, (224, 224, 3), 0)]
+    "batch, shape, threads",
+    [(32, (8, 8, 1), 1), (64, (16, 16, 3), 1), (65, (16, 16, 3), 0), (32, (32, 32, 3), 0), (1, (224, 224, 3), 0)],
 )
 def test_threads(batch, shape, threads):
     assert intra_op_threads(batch, shape) == threads

@@ -29,7 +29,7 @@ def add_arguments(parser):
     add("--skip-bad-images", action="store_true", help="go on without the unreadable images of a folder")
     add("--model", default="resnet", help="resnet, mlp, or a .keras file to go on from (default resnet)")
     add("--depth", type=int, default=8, help="layers of the resnet, 6n + 2 (default 8)")
-    add("--width", type=int, default=16, help="channels of the resnet's first stage (default 16)")
+    add("--width", type=int, default=20, help="channels of the resnet's first stage (default 20)")
     add = parser.add_argument_group("training").add_argument
     add("--epochs", type=int, default=30, help="passes over the training part (default 30)")
     add("--batch-size", type=int, default=32, metavar="B", help="examples of one update at the start (default 32)")
@@ -40,9 +40,9 @@ def add_arguments(parser):
         metavar="E:B,...",
         help="from epoch E (the first is 0) on, batches of B; 'none' keeps the first size (default 16:64,23:128)",
     )
-    add("--learning-rate", type=float, default=0.1, metavar="η", help="the peak of the rate (default 0.1)")
+    add("--learning-rate", type=float, default=0.2, metavar="η", help="the peak of the rate (default 0.2)")
     add("--warmup", type=float, default=2, metavar="EPOCHS", help="linear warm-up before the cosine (default 2)")
-    add("--l2", type=float, default=1e-4, metavar="λ", help="of the loss Σ l + λ|θ|² (default 0.0001)")
+    add("--l2", type=float, default=1e-3, metavar="λ", help="of the loss Σ l + λ|θ|² (default 0.001)")
     add("--optimizer", choices=recipe.OPTIMIZERS, default="nesterov", help="momentum is 0.9 (default nesterov)")
     add("--seed", type=int, default=1, help="of initial weights and order: the same seed, the same weights (default 1)")
     add = parser.add_argument_group("where").add_argument
@@ -108,6 +108,8 @@ def check(options, rows):
         raise ValueError(f"--warmup {options.warmup:g} must be at least 0 and below --epochs {options.epochs}")
     if not options.learning_rate > 0:
         raise ValueError(f"--learning-rate {options.learning_rate:g} must be positive")
+    if not options.l2 >= 0:
+        raise ValueError(f"--l2 {options.l2:g} must not be negative")
     if not 0 <= options.seed < 2**31:
         raise ValueError(f"--seed {options.seed} must be in [0, 2**31)")
     for epoch, size in options.grow_batch.items():
@@ -155,11 +157,11 @@ def test_result(model, data):
 
 
 def run_result(model, history):
-    """What `tfnn.fit` tells of a run; after Ctrl-C, as much as it had told."""
+    """What `tfnn.fit` tells of a run, also of one that Ctrl-C ended."""
     return {
-        "updates": int(model.optimizer.iterations),
-        "traces": getattr(history, "traces", None),
-        "batch_sizes": getattr(history, "batch_sizes", []),
+        "updates": history.updates,
+        "traces": history.traces,
+        "batch_sizes": history.batch_sizes,
         "history": {name: [float(value) for value in values] for name, values in history.history.items()},
     }
 
@@ -183,16 +185,17 @@ def write_examples(data, folder, side=96):
 
 def conclusion(path, result, n):
     low, high = result["test_accuracy_interval"]
-    sizes = ", ".join(map(str, dict.fromkeys(result["batch_sizes"])))
+    traces, sizes = result["traces"], ", ".join(map(str, dict.fromkeys(result["batch_sizes"])))
+    command = lambda *words: "  " + shlex.join(map(str, words))
     lines = [
         "interrupted; what was reached is kept" if result["interrupted"] else "done",
         f"test accuracy {result['test_accuracy']:.2%} (95% interval {low:.2%} to {high:.2%}) on {n} images",
-        f"{result['train_seconds']} s, {result['updates']} updates, {result['traces']} trace(s), batch sizes {sizes}",
-        f"{path}/result.json, config.json, model.keras",
+        f"{result['train_seconds']} s, {result['updates']} updates, {traces} trace{'s' * (traces != 1)}, batch sizes {sizes}",
+        f"run folder {path}: result.json, config.json, model.keras, logs/",
     ]
-    command = lambda *words: "  " + shlex.join(map(str, words))
+    if "bundle" in result:
+        lines.append(f"exported model {result['bundle']}")
     lines += ["next:", command("tensorboard", "--logdir", path / "logs")]
     if "bundle" in result:
-        lines += [command("tfnn", "predict", result["bundle"]) + f" {shlex.quote(str(path / 'examples'))}/*.png"]
-        lines += [f"the exported model is {result['bundle']}"]
+        lines.append(command("tfnn", "predict", result["bundle"]) + f" {shlex.quote(str(path / 'examples'))}/*.png")
     return "\n".join(lines)

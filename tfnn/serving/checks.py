@@ -16,15 +16,14 @@ def check_outputs(model, from_logits):
         )
 
 
-def check_random_operations(path):
-    """Refuses a SavedModel whose graph draws random numbers: augmentation or dropout that was left switched on."""
-    from tensorflow.core.protobuf import saved_model_pb2
-
-    stored = saved_model_pb2.SavedModel.FromString((path / "saved_model.pb").read_bytes())
-    graph = stored.meta_graphs[0].graph_def
-    nodes = [*graph.node, *(node for function in graph.library.function for node in function.node_def)]
-    random = {node.op for node in nodes if "Random" in node.op or node.op == "Multinomial"}
-    if random:
-        raise ValueError(
-            f"the exported graph draws random numbers ({', '.join(sorted(random))}): a layer ignores training=False"
-        )
+def check_random_operations(signatures):
+    """Refuses graphs that draw random numbers: augmentation or dropout that was left switched on."""
+    for name, function in signatures.items():
+        graph = function.get_concrete_function().graph.as_graph_def()
+        nodes = [*graph.node, *(node for part in graph.library.function for node in part.node_def)]
+        random = {node.op for node in nodes if "Random" in node.op or node.op == "Multinomial"}
+        if random:
+            raise ValueError(
+                f"the signature {name} draws random numbers ({', '.join(sorted(random))}): a layer of the model does so"
+                " with training=False too"
+            )

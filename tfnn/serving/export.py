@@ -51,7 +51,8 @@ def export(model, directory, *, labels=None, preprocess=None, prepare=None, from
     check_outputs(model, from_logits)
     with tempfile.TemporaryDirectory() as assets:
         module = classifier(model, (height, width), channels, labels, preprocess, prepare, from_logits, assets)
-        return publish(directory, version, lambda path: write(module, path))
+        check_random_operations(module.served)
+        return publish(directory, version, lambda path: tf.saved_model.save(module, str(path), signatures=module.served))
 
 
 def image_input(model):
@@ -100,11 +101,6 @@ def classifier(model, size, channels, labels, preprocess, prepare, from_logits, 
 
     module.served = {"serving_default": serving_default, "image_bytes": image_bytes}
     return module
-
-
-def write(module, path):
-    tf.saved_model.save(module, str(path), signatures=module.served)
-    check_random_operations(path)
 
 
 def publish(directory, version, write):

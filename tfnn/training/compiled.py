@@ -23,6 +23,8 @@ class Compiled:
                 raise ValueError(f"model {model.name!r} has a {step} of its own, which tfnn.fit would pass over: use model.fit")
         if model.run_eagerly:
             raise ValueError(f"model {model.name!r} is compiled with run_eagerly=True, but tfnn.fit is a graph: use model.fit")
+        if model.distribute_strategy.num_replicas_in_sync > 1:
+            raise ValueError("tfnn.fit trains on one device, but the model's strategy has several replicas: use model.fit")
         self.model, self.optimizer = model, model.optimizer
 
     def build(self, data):
@@ -48,6 +50,10 @@ class Compiled:
                     f"a growing batch sums gradients of micro-batches, which is exact for a loss that is a mean over"
                     f" examples; loss {loss.name!r} has reduction={reduction!r}: use 'sum_over_batch_size'"
                 )
+
+    def validates(self, epoch, frequency):
+        """Whether validation follows `epoch`, where `frequency` is a number of epochs or a list of epochs from 1."""
+        return self.model._should_eval(epoch, frequency)
 
     def forward(self, x, training):
         return self.model(x, training=training) if self.model._call_has_training_arg else self.model(x)
@@ -93,6 +99,16 @@ def read(rate, iterations):
     if isinstance(rate, keras.optimizers.schedules.LearningRateSchedule):
         return rate(iterations)
     return rate() if callable(rate) else rate
+
+
+def layers_of(model):
+    """All layers of a model, those inside layers too."""
+    return list(model._flatten_layers(include_self=False))
+
+
+def masked(y_pred):
+    """Whether a mask came with an output: its loss is then a mean over what the mask leaves, not over examples."""
+    return any(getattr(output, "_keras_mask", None) is not None for output in tf.nest.flatten(y_pred))
 
 
 def forget_batch_size(tensor):

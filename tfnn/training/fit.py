@@ -2,6 +2,7 @@
 
 import functools
 import random
+import time
 
 import keras
 import tensorflow as tf
@@ -85,15 +86,18 @@ def fit(
         )
     steers = any(isinstance(callback, controls.BatchSteering) for callback in callbacks.callbacks)
     with model.distribute_strategy.scope():
-        graph = graph_for(model, data, min(batch_size, rows), steers, choose_jit(model, jit_compile)[0])
+        jit_compile, _ = choose_jit(model, jit_compile)
+        graph = graph_for(model, data, min(batch_size, rows), steers, jit_compile)
     validation_batch_size = positive("validation_batch_size", validation_batch_size or batch_size)
     run = Run(graph, data, validation, validation_batch_size, callbacks, seed if shuffle else None)
     traces = graph.traces
-    with controls.use(graph.controls):
-        graph.controls.begin(rows, initial_epoch)
-        run.epochs(initial_epoch, epochs, validation_freq)
-    model.history.updates, model.history.batch_sizes = run.updates, run.batch_sizes
-    model.history.traces, model.history.jit_compile = graph.traces - traces, graph.static
+    try:
+        with controls.use(graph.controls):
+            graph.controls.begin(rows, initial_epoch)
+            run.epochs(initial_epoch, epochs, validation_freq)
+    finally:  # after Ctrl-C too the history tells what was done
+        model.history.updates, model.history.batch_sizes = run.updates, run.batch_sizes
+        model.history.traces, model.history.jit_compile = graph.traces - traces, jit_compile
     return model.history
 
 
@@ -137,7 +141,7 @@ class Run:
             self.batch_sizes.append(self.graph.controls.batch_size)
             self.set_progress_target(-(-self.rows // self.batch_sizes[-1]))
             logs = self.train(epoch)
-            if self.validation is not None and self.model._should_eval(epoch, validation_freq):
+            if self.validation is not None and self.graph.compiled.validates(epoch, validation_freq):
                 logs |= {f"val_{name}": value for name, value in self.validate().items()}
             self.callbacks.on_epoch_end(epoch, logs)
             if self.model.stop_training:
@@ -162,10 +166,10 @@ class Run:
     def piece(self, order, row):
         accumulation = int(self.graph.controls.accumulation)
         limit = self.model.steps_per_execution if self.every_update else max(1, self.graph.pace.steps // accumulation)
-        with self.graph.pace.piece() as done:
-            row, updates, logs = self.train_function(self.data, order, tf.constant(row), tf.constant(limit))
-            row, updates = int(row), int(updates)
-            done.append(updates * accumulation)
+        began = time.perf_counter()
+        row, updates, logs = self.train_function(self.data, order, tf.constant(row), tf.constant(limit))
+        row, updates = int(row), int(updates)
+        self.graph.pace.record(updates * accumulation, time.perf_counter() - began)
         return row, updates, logs
 
     @functools.cached_property
@@ -180,12 +184,11 @@ class Run:
         size = min(self.validation_batch_size, rows)
         while row < rows:
             self.callbacks.on_test_batch_begin(step)
-            with self.graph.test_pace.piece() as done:
-                before, limit = row, tf.constant(self.graph.test_pace.steps)
-                row, logs = self.graph.test(self.validation, size, tf.constant(row), limit)
-                row = int(row)
-                done.append(-(-(row - before) // size))
-            step += done[0]
+            began, limit = time.perf_counter(), tf.constant(self.graph.test_pace.steps)
+            row, logs = self.graph.test(self.validation, size, tf.constant(row), limit)
+            row, before = int(row), step
+            step = -(-row // size)
+            self.graph.test_pace.record(step - before, time.perf_counter() - began)
             self.callbacks.on_test_batch_end(step - 1, logs)
         self.callbacks.on_test_end(logs)
         return logs

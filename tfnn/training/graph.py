@@ -14,7 +14,7 @@ import functools
 import tensorflow as tf
 
 from tfnn.controls import Controls
-from tfnn.training.compiled import Compiled
+from tfnn.training.compiled import Compiled, masked
 from tfnn.training.pace import Pace
 
 
@@ -31,7 +31,8 @@ class TrainingGraph:
 
     def __init__(self, model, micro_batch, accumulate, jit_compile):
         self.compiled, self.strategy = Compiled(model), model.distribute_strategy
-        self.micro_batch, self.accumulate, self.static = micro_batch, accumulate, jit_compile
+        self.micro_batch, self.accumulate = micro_batch, accumulate
+        self.static = jit_compile or isinstance(self.strategy, tf.distribute.TPUStrategy)
         self.controls, self.pace, self.test_pace = Controls(micro_batch), Pace(), Pace()
         # a partial is a key of its own: methods would share one over all graphs in TensorFlow's count of retraces, which warns
         self.train = tf.function(functools.partial(self._train), jit_compile=jit_compile, autograph=False)
@@ -110,26 +111,30 @@ class TrainingGraph:
         """Forward, backward, metrics of one micro-batch; adds n_j · gradient_j and n_j to `total`.
 
         Keras's losses are means over examples, so the weighted sum over Σ n_j is the mean over the whole batch. The
-        weight stands inside the tape: outside it would be wrong with a synchronized BatchNorm.
+        weight stands inside the tape: outside it would be wrong with a synchronized BatchNorm. n_j is counted in
+        micro-batches, so that it is at most 1 and does not push a scaled float16 loss towards overflow.
         """
         x, y, sample_weight = data
         rows = tf.cast(tf.shape(tf.nest.flatten(x)[0])[0], tf.float32)
         with tf.GradientTape() as tape:
             y_pred = self.compiled.forward(x, training=True)
+            if self.accumulate and masked(y_pred):
+                raise ValueError("a growing batch sums gradients of micro-batches, which is not exact for a masked output")
             loss = self.compiled.loss(x, y, y_pred, sample_weight, training=True)
-            goal = self.compiled.optimizer.scale_loss(loss if total is None else loss * tf.cast(rows, loss.dtype))
+            weight = rows / self.micro_batch if self.accumulate else 1.0
+            goal = self.compiled.optimizer.scale_loss(loss * tf.cast(weight, loss.dtype) if self.accumulate else loss)
         gradients = tape.gradient(goal, self.compiled.weights)
         self.compiled.track(loss, rows, x, y, y_pred, sample_weight)
         self.reached = [gradient is not None for gradient in gradients]
         gradients = [tf.zeros(w.shape, w.dtype) if g is None else g for g, w in zip(gradients, self.compiled.weights)]
-        if total is None:
-            return gradients, rows
-        return [a + tf.convert_to_tensor(g) for a, g in zip(total[0], gradients)], total[1] + rows
+        if not self.accumulate:
+            return gradients, weight
+        return [a + tf.convert_to_tensor(g) for a, g in zip(total[0], gradients)], total[1] + weight
 
     def update(self, total):
-        gradients, rows = total
+        gradients, weight = total
         if self.accumulate:
-            gradients = [g / tf.cast(rows, g.dtype) for g in gradients]
+            gradients = [g / tf.cast(weight, g.dtype) for g in gradients]
         self.compiled.apply([g if reached else None for g, reached in zip(gradients, self.reached)], self.controls)
 
     def evaluate(self, data):

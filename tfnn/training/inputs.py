@@ -4,6 +4,8 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+NOT_DENSE = (tf.data.Dataset, keras.utils.PyDataset, tf.RaggedTensor, tf.SparseTensor)
+
 
 def tensors(x, y=None, sample_weight=None, class_weight=None):
     """(x, y, sample_weight), each None, a tensor or a nest of tensors with the examples first.
@@ -25,10 +27,8 @@ def tensors(x, y=None, sample_weight=None, class_weight=None):
 def tensor(array):
     if array is None:
         return None
-    if isinstance(array, (tf.data.Dataset, keras.utils.PyDataset)) or not (
-        hasattr(array, "shape") or hasattr(array, "__array__")
-    ):
-        raise ValueError(f"tfnn.fit trains on arrays and tensors, got {type(array).__name__}: convert it with np.asarray")
+    if isinstance(array, NOT_DENSE) or not (hasattr(array, "shape") or hasattr(array, "__array__")):
+        raise ValueError(f"tfnn.fit trains on dense arrays and tensors, got {type(array).__name__}: convert it with np.asarray")
     if not tf.is_tensor(array):
         array = np.asarray(array)
         if array.dtype == object:

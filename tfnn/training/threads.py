@@ -1,6 +1,6 @@
 """How many threads one operation should use."""
 
-SMALL = 2**15  # pixels of a batch: 32 images of 32×32
+SMALL = 2**14  # pixels of a batch: 64 images of 16×16
 
 
 def intra_op_threads(batch_size, image_shape):

@@ -3,6 +3,8 @@
 import keras
 import tensorflow as tf
 
+from tfnn.training.compiled import layers_of
+
 # XLA's CPU backend runs these slower than TensorFlow's own kernels do, convolutions inside loops above all.
 SLOW_ON_CPU = (
     keras.layers.Conv1D,
@@ -42,7 +44,7 @@ def choose_jit(model, asked):
         return False, "a TPU compiles by itself"
     if asked != "auto":
         return asked, "as asked"
-    layers = list(model._flatten_layers(include_self=False))
+    layers = layers_of(model)
     for layer in layers:
         if not layer.supports_jit:
             return False, f"layer {layer.name!r} does not support XLA"

@@ -1,0 +1,223 @@
+"""Archives, folders, known sets, and what is refused."""
+
+import re
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+import tfnn
+from tfnn.data.pixels import decode, resize, with_channels
+from tfnn.data.split import stratified
+
+
+def png(image):
+    return tf.io.encode_png(image).numpy()
+
+
+def arrays(**changes):
+    random = np.random.RandomState(0)
+    whole = {
+        "x_train": random.randint(0, 256, (40, 5, 6)).astype(np.uint8),
+        "y_train": np.arange(40) % 4,
+        "x_test": random.randint(0, 256, (8, 5, 6)).astype(np.uint8),
+        "y_test": np.arange(8) % 4,
+    }
+    return {name: array for name, array in {**whole, **changes}.items() if array is not None}
+
+
+def saved(tmp_path, **changes):
+    np.savez(tmp_path / "set.npz", **arrays(**changes))
+    return tmp_path / "set.npz"
+
+
+def test_archive(tmp_path):
+    data = tfnn.data.archive(saved(tmp_path, class_names=np.array(["a", "b", "c", "d"])))
+    assert data.name == "set" and data.class_names == ("a", "b", "c", "d") and data.image_shape == (5, 6, 1)
+    assert len(data.train.y) == 36 and len(data.validation.y) == 4 and len(data.test.y) == 8
+    assert data.value_range == (0, 255)
+
+
+def test_labels_that_do_not_count_from_0_are_renumbered(tmp_path):
+    data = tfnn.data.archive(saved(tmp_path, y_train=10 * (np.arange(40) % 2 + 1), y_test=np.full((8, 1), 20)))
+    assert data.class_names == ("10", "20") and set(data.train.y) == {0, 1} and set(data.test.y) == {1}
+
+
+@pytest.mark.parametrize("scale, expected", [(1.0, (0, 1)), (2.0, (-1.0, 2.0))])
+def test_value_range_of_floats(tmp_path, scale, expected):
+    x = np.random.RandomState(0).uniform(0, 1, (40, 5, 6)).astype(np.float32) * scale
+    if scale > 1:
+        x[:] = -1.0
+        x[::2] = 2.0
+    data = tfnn.data.archive(saved(tmp_path, x_train=x, x_test=x[:8]))
+    assert data.value_range == expected
+
+
+NAN = np.zeros((40, 5, 6), np.float32)
+NAN[7, 0, 0] = np.nan
+
+
+@pytest.mark.parametrize(
+    "changes, message",
+    [
+        ({"y_test": None}, "lacks y_test; it holds x_train, y_train, x_test"),
+        ({"y_train": np.arange(39) % 4}, "train: 40 images but 39 labels"),
+        ({"x_train": NAN}, "1 images hold NaN or infinity, the first is number 7"),
+        ({"x_train": np.zeros((40, 30))}, r"shape \(N, height, width, channels\) with no 0, got \(40, 30\)"),
+        ({"x_train": np.zeros((0, 5, 6)), "y_train": np.zeros(0, int)}, "with no 0"),
+        ({"y_train": np.zeros(40, int), "y_test": np.zeros(8, int)}, "at least 2 classes, found 1: 0"),
+        ({"y_test": np.full(8, 9)}, "y_test holds labels that y_train does not: 9"),
+        ({"y_train": np.linspace(0, 1, 40)}, "labels must be integers"),
+        ({"x_test": np.zeros((8, 5, 7), np.uint8)}, r"training images have the shape \(5, 6, 1\), test images \(5, 7, 1\)"),
+        ({"class_names": np.array(["a"])}, "1 class_names for 4 labels"),
+        ({"x_train": np.array([["a"] * 6] * 5 * 40).reshape(40, 5, 6)}, "images must be numbers"),
+    ],
+)
+def test_archive_refuses(tmp_path, changes, message):
+    path = saved(tmp_path, **changes)
+    with pytest.raises(ValueError, match=f"{re.escape(str(path))}.*{message}"):
+        tfnn.data.archive(path)
+
+
+def test_archive_that_is_none(tmp_path):
+    (tmp_path / "text.npz").write_text("no zip")
+    with pytest.raises(ValueError, match="not a readable .npz"):
+        tfnn.data.archive(tmp_path / "text.npz")
+    with pytest.raises(FileNotFoundError, match="no such file"):
+        tfnn.data.archive(tmp_path / "none.npz")
+
+
+@pytest.fixture
+def pictures(tmp_path):
+    """Two classes of ten: dark and light squares, in several formats, sizes and channels."""
+    for label, level in ("dark", 40), ("light", 220):
+        (tmp_path / "squares" / label).mkdir(parents=True)
+        for index in range(10):
+            grey = np.full((12 + index % 2, 12, 1), level, np.uint8)
+            path = tmp_path / "squares" / label / f"{index}"
+            if index % 3 == 0:
+                path.with_suffix(".jpg").write_bytes(tf.io.encode_jpeg(grey.repeat(3, -1)).numpy())
+            else:
+                path.with_suffix(".PNG").write_bytes(png(grey))
+    (tmp_path / "squares" / "dark" / ".hidden.png").write_text("passed over")
+    (tmp_path / "squares" / "dark" / "notes.txt").write_text("passed over")
+    return tmp_path / "squares"
+
+
+def test_folder(pictures):
+    data = tfnn.data.folder(pictures)
+    assert data.name == "squares" and data.class_names == ("dark", "light")
+    assert data.image_shape == (64, 64, 3), "sizes differ, and some files are RGB"
+    assert [len(part.y) for part in (data.train, data.validation, data.test)] == [14, 2, 4]
+    for part in data.train, data.validation, data.test:
+        for image, label, file in zip(part.x, part.y, part.files, strict=True):
+            assert f"/{data.class_names[label]}/" in file
+            np.testing.assert_allclose(image, (40, 220)[label], atol=3)
+
+
+def test_folder_keeps_a_common_size_and_grey(pictures):
+    for file in [*pictures.rglob("*.jpg"), *pictures.rglob("*[13579].PNG")]:
+        file.unlink()
+    assert tfnn.data.folder(pictures).image_shape == (12, 12, 1)
+    assert tfnn.data.folder(pictures, image_size=(6, 5)).image_shape == (6, 5, 1)
+
+
+def test_folder_split_is_a_function_of_the_seed(pictures):
+    first, again, other = (tfnn.data.folder(pictures, seed=seed).test.files for seed in (1, 1, 2))
+    assert first == again != other
+
+
+def test_a_corrupt_image_is_named_or_skipped(pictures, capsys):
+    (pictures / "dark" / "5.PNG").write_bytes(b"\x89PNG no image")
+    with pytest.raises(ValueError, match=r"dark/5.PNG: not a readable image; .* --skip-bad-images"):
+        tfnn.data.folder(pictures)
+    data = tfnn.data.folder(pictures, skip_bad_images=True)
+    assert sum(len(part.y) for part in (data.train, data.validation, data.test)) == 19
+    assert "skipped" in capsys.readouterr().out
+
+
+def test_folder_refuses(tmp_path, pictures):
+    with pytest.raises(FileNotFoundError, match="nowhere: no such folder"):
+        tfnn.data.folder(tmp_path / "nowhere")
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(ValueError, match="empty: no images"):
+        tfnn.data.folder(tmp_path / "empty")
+    for file in (pictures / "light").iterdir():
+        file.unlink()
+    with pytest.raises(ValueError, match="light: 0 readable images; a class needs at least 3"):
+        tfnn.data.folder(pictures)
+    (pictures / "light").rmdir()
+    with pytest.raises(ValueError, match="at least 2 classes, found 1: dark"):
+        tfnn.data.folder(pictures)
+
+
+def test_load_takes_names_and_paths(tmp_path, pictures):
+    assert tfnn.data.load("digits").name == "digits"
+    assert tfnn.data.load(saved(tmp_path)).name == "set"
+    assert tfnn.data.load(pictures).name == "squares"
+    with pytest.raises(FileNotFoundError, match="digts: neither a data set .digits, mnist"):
+        tfnn.data.load("digts")
+
+
+@pytest.mark.parametrize(
+    "name, shape", [("mnist", (28, 28)), ("fashion_mnist", (28, 28)), ("cifar10", (32, 32, 3)), ("cifar100", (32, 32, 3))]
+)
+def test_known_sets_are_shaped_as_keras_gives_them(monkeypatch, name, shape):
+    classes = 100 if name == "cifar100" else 10
+    part = lambda n: (np.zeros((n, *shape), np.uint8), (np.arange(n) % classes).reshape((-1, 1) if len(shape) == 3 else -1))
+    monkeypatch.setattr(getattr(keras.datasets, name), "load_data", lambda: (part(1000), part(200)))
+    data = getattr(tfnn.data, name)()
+    assert len(data.train.y) == 900 and len(data.validation.y) == 100 and len(data.test.y) == 200
+    assert data.image_shape == (*shape, 1)[:3] and len(data.class_names) == classes and data.train.y.dtype == np.int32
+
+
+def test_known_sets_without_a_network_say_so(monkeypatch):
+    def offline():
+        raise Exception("URL fetch failure on https://storage/mnist.npz: None -- Name or service not known")
+
+    monkeypatch.setattr(keras.datasets.mnist, "load_data", offline)
+    with pytest.raises(ConnectionError, match="mnist is not in Keras's cache .* needs a network"):
+        tfnn.data.mnist()
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize(
+    "pixel, grey",
+    [
+        ([90], 90),
+        ([90, 255], 90),
+        ([90, 0], 255),
+        ([100, 200, 50], 0.299 * 100 + 0.587 * 200 + 0.114 * 50),
+        ([0, 0, 0, 51], 204),
+    ],
+)
+def test_channels(pixel, grey, channels):
+    image = with_channels(np.tile(np.array(pixel, np.uint8), (3, 2, 1)), channels)
+    assert image.shape == (3, 2, channels)
+    if channels == 1 or len(pixel) != 3:
+        np.testing.assert_allclose(image, grey, rtol=1e-5)
+
+
+def test_decode_reads_every_format():
+    image = np.random.RandomState(0).randint(0, 256, (6, 5, 3)).astype(np.uint8)
+    np.testing.assert_array_equal(decode(png(image)), image)
+    assert decode(tf.io.encode_jpeg(image).numpy()).shape == (6, 5, 3)
+    with pytest.raises(tf.errors.InvalidArgumentError):
+        decode(b"text")
+
+
+def test_shrinking_averages():
+    checkerboard = np.indices((32, 32)).sum(0)[..., None] % 2 * 255.0
+    np.testing.assert_allclose(resize(checkerboard, (8, 8))[1:-1, 1:-1], 127.5, rtol=1e-3)
+
+
+def test_stratified_split_is_exact_and_frozen():
+    labels = np.repeat(np.arange(7), [3, 5, 8, 13, 21, 34, 16])
+    part = stratified(labels, [70, 10, 20], seed=1)
+    assert np.bincount(part).tolist() == [70, 10, 20]
+    quota = np.outer(np.bincount(labels), [0.7, 0.1, 0.2])
+    table = np.array([[np.sum((labels == c) & (part == p)) for p in range(3)] for c in range(7)])
+    assert np.abs(table - quota).max() < 2
+    assert part[:12].tolist() == stratified(labels, [70, 10, 20], seed=1)[:12].tolist()
+    assert not np.array_equal(part, stratified(labels, [70, 10, 20], seed=2))
