@@ -5,8 +5,10 @@ x_train, y_train, x_test, y_test, or a folder with one sub-folder of images for 
 """
 
 import datetime
+import os
 import pathlib
 import shlex
+import shutil
 import sys
 import time
 
@@ -186,7 +188,7 @@ def write_examples(data, folder, side=96):
 def conclusion(path, result, n):
     low, high = result["test_accuracy_interval"]
     traces, sizes = result["traces"], ", ".join(map(str, dict.fromkeys(result["batch_sizes"])))
-    command = lambda *words: "  " + shlex.join(map(str, words))
+    command = lambda program, *words: f"  {program} {shlex.join(map(str, words))}"
     lines = [
         "interrupted; what was reached is kept" if result["interrupted"] else "done",
         f"test accuracy {result['test_accuracy']:.2%} (95% interval {low:.2%} to {high:.2%}) on {n} images",
@@ -195,7 +197,20 @@ def conclusion(path, result, n):
     ]
     if "bundle" in result:
         lines.append(f"exported model {result['bundle']}")
-    lines += ["next:", command("tensorboard", "--logdir", path / "logs")]
+    lines += ["next:", command(program("tensorboard", "tensorboard.main"), "--logdir", path / "logs")]
     if "bundle" in result:
-        lines.append(command("tfnn", "predict", result["bundle"]) + f" {shlex.quote(str(path / 'examples'))}/*.png")
+        predict = command(program("tfnn", "tfnn"), "predict", result["bundle"])
+        lines.append(f"{predict} {shlex.quote(str(path / 'examples'))}/*.png")
     return "\n".join(lines)
+
+
+def program(name, module):
+    """What to type for a program of this environment: its name where the shell finds it, else its path, else the module."""
+    script = pathlib.Path(sys.executable).with_name(name)
+    found = shutil.which(name)
+    if found and script.exists() and os.path.samefile(found, script):
+        return name
+    if script.exists():
+        near = script.is_relative_to(pathlib.Path.cwd())
+        return shlex.quote(str(script.relative_to(pathlib.Path.cwd()) if near else script))
+    return f"{shlex.quote(sys.executable)} -m {module}"
