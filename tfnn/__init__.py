@@ -1,6 +1,10 @@
 """The training recipe of the lecture "Neural networks: tips, tricks & software" as parts for Keras on TensorFlow."""
 
-from tfnn import requirements  # first, so that a missing TensorFlow is named before it is imported  # isort: skip
+from tfnn import requirements
+
+requirements.check()  # before the imports below fail for want of TensorFlow, or find another backend
+
+# ruff: noqa: E402
 from tfnn import (
     callbacks,
     controls,
