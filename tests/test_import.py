@@ -32,6 +32,19 @@ def test_without_tensorflow_it_says_what_to_type():
     assert 'pip install "tfnn[cpu]"' in process.stderr
 
 
+def test_an_old_tensorflow_is_named():
+    code = "import importlib.metadata as m; m.version = lambda name: '2.15.1' if name == 'tensorflow' else '1'; import tfnn"
+    last = python(code).stderr.splitlines()[-1]
+    assert last.startswith("ImportError: tfnn needs TensorFlow 2.20 or 2.21, found tensorflow 2.15.1")
+
+
+def test_the_command_line_says_it_in_one_line():
+    command = [sys.executable, "-m", "tfnn", "train"]
+    process = subprocess.run(command, capture_output=True, text=True, env={**os.environ, "KERAS_BACKEND": "jax"})
+    assert process.returncode == 2 and process.stderr.count("\n") == 1
+    assert process.stderr.startswith("tfnn: error: tfnn runs on Keras's TensorFlow backend, but jax is configured")
+
+
 @pytest.mark.parametrize("backend", ["jax", "torch", "numpy"])
 def test_with_another_backend_it_says_what_to_type(backend):
     last = python("import tfnn", KERAS_BACKEND=backend).stderr.splitlines()[-1]

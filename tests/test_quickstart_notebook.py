@@ -62,7 +62,7 @@ def test_the_notebook_runs_in_one_trace_and_leaves_logs_and_a_bundle(stored, tmp
     printed = "".join(output.text for output in outputs if output.get("name") == "stdout")
     updates, traces = map(int, re.search(r"(\d+) updates, (\d+) trace\b", printed).groups())
     assert traces == 1
-    assert updates == 10 * 40 + 5 * 20 + 5 * 10  # epochs of 1,257 images in batches of 32, 64 and 128
+    assert updates == 16 * 40 + 7 * 20 + 7 * 10  # epochs of 1,257 images in batches of 32, 64 and 128
     assert float(re.search(r"test accuracy ([\d.]+)%", printed)[1]) > 95
     assert sum("image/png" in output.get("data", {}) for output in outputs) == 4  # digits, curves, mistakes, the PNG
     assert (tmp_path / "quickstart/digits/1/saved_model.pb").is_file()

@@ -1,14 +1,15 @@
 """The training recipe of the lecture "Neural networks: tips, tricks & software" as parts for Keras on TensorFlow."""
 
-from tfnn import requirements
+from tfnn import startup
 
-requirements.check()  # before the imports below fail for want of TensorFlow, or find another backend
+startup.begin()  # before the imports below fail for want of TensorFlow, or find another backend
 
 # ruff: noqa: E402
 from tfnn import (
     callbacks,
     controls,
     data,
+    diagnose,
     distribute,
     initializers,
     layers,

@@ -47,7 +47,7 @@ class Controls:
                 f"batch size {size} must be between the micro-batch of {self.micro_batch}, which the graph holds"
                 f" from the start, and the {self.rows} training examples"
             )
-        accumulation = round(size / self.micro_batch)
+        accumulation = min(round(size / self.micro_batch), self.rows // self.micro_batch)
         self.accumulation.assign(accumulation)
         self.learning_rate_scale.assign(accumulation * self.micro_batch / size)
 

@@ -27,3 +27,12 @@ def strategy(name="auto"):
     if name == "auto":
         return tf.distribute.get_strategy()
     return tf.distribute.OneDeviceStrategy(f"/{name}:0")
+
+
+def device_type(strategy):
+    """ "TPU", "GPU" or "CPU": where the steps of a strategy run."""
+    if isinstance(strategy, tf.distribute.TPUStrategy):
+        return "TPU"
+    if isinstance(strategy, tf.distribute.OneDeviceStrategy):
+        return tf.DeviceSpec.from_string(strategy.extended.worker_devices[0]).device_type
+    return "GPU" if tf.config.list_logical_devices("GPU") else "CPU"

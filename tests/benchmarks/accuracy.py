@@ -17,13 +17,14 @@ def rows(seeds=range(1, 11)):
     parser = argparse.ArgumentParser()
     train.add_arguments(parser)
     data = tfnn.data.digits()
-    train.set_threads(parser.get_default("batch_size"), data.image_shape)
+    train.set_threads(parser.parse_args([]), data)
     found = []
     for seed in seeds:
         options = parser.parse_args(["--seed", str(seed)])
+        train.fill_in(options, len(data.train.y))
         model = recipe.compiled_model(options, data)
         recipe.train(model, data, options)
-        found.append(100 * recipe.accuracy(model, data.test))
+        found.append(100 * tfnn.diagnose.accuracy(model, data.test))
         yield Row(f"digits, seed {seed}", "promised mean", found[-1], PROMISED, "% right", found[-1] / PROMISED)
     mean, error = statistics.mean(found), statistics.stdev(found) / len(found) ** 0.5
     yield Row(f"digits, mean of {len(found)} (± {error:.2f})", "promised mean", mean, PROMISED, "% right", mean / PROMISED)

@@ -1,19 +1,20 @@
 """The command line as a user meets it: what it prints, what it writes, what it refuses."""
 
 import json
-import os
 import pathlib
+import shutil
 import signal
 import subprocess
 import sys
 import time
 
+import keras
 import numpy as np
 import pytest
 import tensorflow as tf
 
 from tfnn.cli import main
-from tfnn.cli.recipe import interval
+from tfnn.diagnose import interval
 
 FAST = ["--model", "mlp", "--epochs", "3", "--warmup", "1", "--grow-batch", "1:64,2:128"]
 
@@ -32,7 +33,7 @@ def test_train_tells_what_it_runs_on_and_what_came_of_it(run):
     for line in (
         "data    digits: 1257 train, 180 validation, 360 test; images 8×8×1, 10 classes",
         "batch   32, 64 from epoch 1, 128 from epoch 2",
-        "device  CPU, one thread for each operation (small convolutions); XLA on: dense layers",
+        "device  CPU, TensorFlow's choice of threads; XLA on: dense layers",
         "Epoch 3/3",
         f" --logdir {folder}/logs",
         f" predict {folder}/bundle/1 {folder}/examples/*.png",
@@ -124,6 +125,15 @@ def test_bad_data_is_refused_in_one_line(tmp_path, capsys):
         (corrupt, "b/3.png: not a readable image"),
         (blank(tmp_path, y_train=np.zeros(8, int)), "9 images but 8 labels"),
         (blank(tmp_path, "nan.npz", x_train=nan), "hold NaN or infinity, the first is number 3"),
+        (
+            blank(
+                tmp_path,
+                "four.npz",
+                x_train=np.eye(4)[None, ..., None].repeat(9, 0).repeat(4, -1),
+                x_test=np.zeros((4, 4, 4, 4)),
+            ),
+            "4 channels",
+        ),
     ):
         assert message in refused(capsys, "train", "--data", data, *out)
     assert not (tmp_path / "run").exists()
@@ -139,7 +149,7 @@ def test_skip_bad_images_goes_on(tmp_path, capsys):
     (tmp_path / "set" / "b" / "3.png").write_bytes(b"no image")
     options = ["--skip-bad-images", "--model", "mlp", "--batch-size", "4", "--grow-batch", "none", "--epochs", "3"]
     assert main(["train", "--data", str(tmp_path / "set"), *options, "--out", str(tmp_path / "run")]) == 0
-    assert "skipped" in capsys.readouterr().out
+    assert "tfnn: skipped" in capsys.readouterr().err
     assert json.loads((tmp_path / "run" / "result.json").read_text())["test_accuracy"] == 1
 
 
@@ -153,9 +163,12 @@ def test_bad_options_are_refused_in_one_line(tmp_path, capsys):
         (["--grow-batch", "3:16"], "--grow-batch 3:16: the size must be between --batch-size 32"),
         (["--grow-batch", "3:2000"], "and the 1257"),
         (["--epochs", 0], "--epochs 0"),
-        (["--epochs", 2], "--warmup 2 must be at least 0 and below --epochs 2"),
+        (["--epochs", 2, "--warmup", 2], "--warmup 2 must be at least 0 and below --epochs 2"),
         (["--learning-rate", 0], "--learning-rate 0"),
         (["--l2", -1], "--l2 -1"),
+        (["--learning-rate", "nan"], "--learning-rate nan"),
+        (["--grow-batch", "99:64"], "--grow-batch 99:64: the epochs of this run are 0 to 29"),
+        (["--model", "mlp", "--epochs", 2, "--learning-rate", 1e30], "training diverged: the loss of epoch 1 is"),
         (["--seed", -1], "--seed -1"),
         (["--model", "transformer"], "--model transformer: neither resnet nor mlp nor a .keras file"),
         (["--depth", 9], "depth=9 must be 6n + 2"),
@@ -169,10 +182,40 @@ def test_bad_options_are_refused_in_one_line(tmp_path, capsys):
     assert not (tmp_path / "run").exists()
 
 
-@pytest.mark.skipif(os.name != "posix" or os.geteuid() == 0, reason="root may write everywhere")
-def test_read_only_output_is_refused_before_training(tmp_path, capsys):
-    (tmp_path / "locked").mkdir(mode=0o500)
-    assert "is read-only" in refused(capsys, "train", "--out", tmp_path / "locked" / "run")
+def test_output_that_cannot_be_written_is_refused_before_training(tmp_path, capsys):
+    assert "cannot be written, /proc" in refused(capsys, "train", "--out", "/proc/run")
+    assert "cannot be written, /proc" in refused(capsys, "train", "--out", tmp_path / "run", "--export", "/proc/m")
+    assert not (tmp_path / "run").exists()
+
+
+def test_damaged_files_are_refused_in_one_line(run, tmp_path, capsys):
+    (tmp_path / "text.keras").write_text("no model")
+    logits = keras.Sequential([keras.Input((8, 8, 1)), keras.layers.Flatten(), keras.layers.Dense(10)])
+    logits.save(tmp_path / "logits.keras")
+    out = ["--out", tmp_path / "run"]
+    assert "text.keras: cannot be loaded" in refused(capsys, "train", "--model", tmp_path / "text.keras", *out)
+    assert "must end in a softmax" in refused(capsys, "train", "--model", tmp_path / "logits.keras", *out)
+    shutil.copytree(run[0] / "bundle" / "1", tmp_path / "cut")
+    (weights,) = (tmp_path / "cut" / "variables").glob("*.data*")
+    weights.write_bytes(weights.read_bytes()[:1000])
+    image = next((run[0] / "examples").iterdir())
+    assert "cut: this SavedModel cannot be loaded" in refused(capsys, "predict", tmp_path / "cut", image)
+
+
+def test_standard_error_holds_the_one_line_and_nothing_else():
+    process = subprocess.run([sys.executable, "-m", "tfnn", "train", "--data", "nowhere"], capture_output=True, text=True)
+    assert process.returncode == 2 and process.stdout == ""
+    assert process.stderr.startswith("tfnn: error: nowhere: neither") and process.stderr.count("\n") == 1
+
+
+def test_ctrl_c_during_the_import_leaves_no_traceback():
+    process = subprocess.Popen(
+        [sys.executable, "-m", "tfnn", "train"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    time.sleep(0.8)
+    process.send_signal(signal.SIGINT)
+    output, errors = process.communicate(timeout=30)
+    assert process.returncode == -signal.SIGINT and errors == output == ""
 
 
 def test_bad_images_and_bundles_are_refused_in_one_line(run, tmp_path, capsys):
@@ -227,3 +270,8 @@ def test_interval_is_wilson_s():
     """Wilson (1927); values from the closed form worked by hand for 9 of 10: (0.5958, 0.9821)."""
     np.testing.assert_allclose(interval(0.9, 10), (0.5958, 0.9821), atol=1e-4)
     assert interval(1.0, 360)[1] == 1.0 and interval(1.0, 360)[0] > 0.98
+
+
+@pytest.mark.parametrize("options", [["--epochs", "1"], ["--epochs", "2", "--batch-size", "700"]])
+def test_defaults_never_make_a_command_fail(options, tmp_path):
+    assert main(["train", "--model", "mlp", *options, "--out", str(tmp_path / "run")]) == 0

@@ -71,6 +71,7 @@ NAN[7, 0, 0] = np.nan
         ({"y_train": np.linspace(0, 1, 40)}, "labels must be integers"),
         ({"x_test": np.zeros((8, 5, 7), np.uint8)}, r"training images have the shape \(5, 6, 1\), test images \(5, 7, 1\)"),
         ({"class_names": np.array(["a"])}, "1 class_names for 4 labels"),
+        ({"x_train": np.full((40, 5, 6), 2.5)}, "all pixels of the training images are 2.5"),
         ({"x_train": np.array([["a"] * 6] * 5 * 40).reshape(40, 5, 6)}, "images must be numbers"),
     ],
 )
@@ -84,6 +85,13 @@ def test_archive_that_is_none(tmp_path):
     (tmp_path / "text.npz").write_text("no zip")
     with pytest.raises(ValueError, match="not a readable .npz"):
         tfnn.data.archive(tmp_path / "text.npz")
+    np.save(tmp_path / "one.npy", np.zeros(3))
+    with pytest.raises(ValueError, match="it is a single array"):
+        tfnn.data.archive(tmp_path / "one.npy")
+    whole = saved(tmp_path).read_bytes()
+    (tmp_path / "cut.npz").write_bytes(whole[:200] + b"damage" + whole[206:])
+    with pytest.raises(ValueError, match="not a readable .npz"):
+        tfnn.data.archive(tmp_path / "cut.npz")
     with pytest.raises(FileNotFoundError, match="no such file"):
         tfnn.data.archive(tmp_path / "none.npz")
 
@@ -128,13 +136,13 @@ def test_folder_split_is_a_function_of_the_seed(pictures):
     assert first == again != other
 
 
-def test_a_corrupt_image_is_named_or_skipped(pictures, capsys):
+def test_a_corrupt_image_is_named_or_skipped(pictures):
     (pictures / "dark" / "5.PNG").write_bytes(b"\x89PNG no image")
-    with pytest.raises(ValueError, match=r"dark/5.PNG: not a readable image; .* --skip-bad-images"):
+    with pytest.raises(ValueError, match=r"dark/5.PNG: not a readable image; .* skip_bad_images=True"):
         tfnn.data.folder(pictures)
-    data = tfnn.data.folder(pictures, skip_bad_images=True)
+    with pytest.warns(UserWarning, match="skipped .*5.PNG"):
+        data = tfnn.data.folder(pictures, skip_bad_images=True)
     assert sum(len(part.y) for part in (data.train, data.validation, data.test)) == 19
-    assert "skipped" in capsys.readouterr().out
 
 
 def test_folder_refuses(tmp_path, pictures):
@@ -143,6 +151,11 @@ def test_folder_refuses(tmp_path, pictures):
     (tmp_path / "empty").mkdir()
     with pytest.raises(ValueError, match="empty: no images"):
         tfnn.data.folder(tmp_path / "empty")
+    (tmp_path / "split").mkdir()
+    for part in "train", "test":
+        (tmp_path / "split" / part).mkdir()
+    with pytest.raises(ValueError, match="test, train are parts, not classes"):
+        tfnn.data.folder(tmp_path / "split")
     for file in (pictures / "light").iterdir():
         file.unlink()
     with pytest.raises(ValueError, match="light: 0 readable images; a class needs at least 3"):

@@ -46,3 +46,9 @@ def test_add_l2_adds_lambda_times_the_squares_of_the_kernels():
 def test_add_l2_refuses_a_negative_strength():
     with pytest.raises(ValueError, match="strength=-1"):
         tfnn.models.add_l2(tfnn.models.mlp((4,), 2), -1)
+
+
+def test_add_l2_of_0_adds_nothing_and_replaces_nothing():
+    assert tfnn.models.add_l2(tfnn.models.mlp((4,), 2), 0).losses == []
+    with pytest.raises(ValueError, match="would replace the regularizer of .*kernel"):
+        tfnn.models.add_l2(tfnn.models.add_l2(tfnn.models.mlp((4,), 2), 0.1), 0.1)

@@ -134,6 +134,7 @@ def test_momentum_and_rate_set_in_a_run_need_no_new_trace():
     optimizer.build([weight])
     update = tf.function(lambda g: optimizer.apply([g], [weight]))
     update(tf.constant([1.0]))
+    assert optimizer.get_config()["momentum"] == 0.9
     optimizer.momentum, optimizer.learning_rate = 0.5, 1.0
     update(tf.constant([1.0]))
     assert update.experimental_get_tracing_count() == 1

@@ -55,9 +55,9 @@ def test_cosine_agrees_with_keras():
 
 
 def test_warmup_wraps_a_keras_schedule():
-    schedule = Warmup(keras.optimizers.schedules.ExponentialDecay(0.1, 10, 0.5), 4)
-    np.testing.assert_allclose(schedule(2), 0.5 * 0.1 * 0.5**0.4, rtol=1e-6)
-    np.testing.assert_allclose(schedule(20), 0.025, rtol=1e-6)
+    schedule = Warmup(keras.optimizers.schedules.ExponentialDecay(0.1, 10, 0.5), 20)  # 10 is a period, no end
+    np.testing.assert_allclose(schedule(10), 0.5 * 0.1 * 0.5**2, rtol=1e-6)
+    np.testing.assert_allclose(schedule(30), 0.0125, rtol=1e-6)
 
 
 def test_in_epochs_reads_the_clock_of_the_run():

@@ -152,7 +152,7 @@ def test_weights_are_stored_once(exported):
 
 def test_logits_need_a_word(tmp_path):
     model = keras.Sequential([keras.Input((6, 5, 3)), keras.layers.Flatten(), keras.layers.Dense(3)])
-    with pytest.raises(ValueError, match="no probabilities.*from_logits=True"):
+    with pytest.raises(ValueError, match="no probabilities; pass from_logits=True"):
         tfnn.export(model, tmp_path / "m")
     answer = serve(tfnn.export(model, tmp_path / "m", from_logits=True), image=pictures((2, 6, 5, 3)))
     np.testing.assert_allclose(answer["probabilities"].sum(-1), 1, rtol=1e-5)
@@ -164,6 +164,10 @@ def test_logits_need_a_word(tmp_path):
         (lambda: classifier(), {"labels": ["a"]}, "1 labels for a model of 3 classes"),
         (lambda: classifier(channels=2), {}, r"got \(6, 5, 2\) and \(3,\)"),
         (lambda: tfnn.models.mlp((4,), 2), {}, r"got \(4,\) and \(2,\)"),
+        (lambda: tfnn.models.mlp((6, 5, 1), 1), {}, "2 or more classes"),
+        (lambda: classifier(), {"labels": ["a", "b\n", "c"]}, "must be one line"),
+        (lambda: keras.Sequential([keras.layers.Dense(2)]), {}, "known shapes"),
+        (lambda: classifier(), {"version": 0}, "version=0 must be a positive integer"),
     ],
 )
 def test_refuses(tmp_path, model, options, message):
@@ -199,3 +203,12 @@ def test_digits_in_saved_models_are_accurate(digits):
     images = np.round(digits.test.x * (255 / 16)).astype(np.uint8)
     names = serve(path, image=images)["classes"][:, 0].astype(int)
     assert np.mean(names == digits.test.y) >= 0.99
+
+
+def test_two_exports_at_once_take_two_numbers(tmp_path, monkeypatch):
+    """Both see that 1 is free; the second to rename takes 2."""
+    module = sys.modules["tfnn.serving.export"]
+    tfnn.export(classifier(), tmp_path / "m")
+    seen = iter([1, 2])
+    monkeypatch.setattr(module, "next_version", lambda directory: next(seen))
+    assert tfnn.export(classifier(), tmp_path / "m").name == "2"

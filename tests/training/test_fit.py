@@ -7,6 +7,7 @@ import tensorflow as tf
 
 import tfnn
 from tfnn.callbacks import BatchSizeScheduler
+from tfnn.training.hooks import wants_batches
 from tfnn.training.pace import Pace
 
 
@@ -173,6 +174,65 @@ def test_progress_bar_shows_the_steps_of_a_grown_batch(xy, capsys):
     assert lines == ["10/10", "2/2"]
 
 
+def test_backup_and_restore_goes_on_where_keras_does(xy, tmp_path):
+    def stop(epoch, logs):
+        if epoch == 1:
+            raise InterruptedError
+
+    def epochs_after_a_crash(fit, folder):
+        with pytest.raises(InterruptedError):
+            backup = keras.callbacks.BackupAndRestore(folder)
+            fit(compiled(), *xy, epochs=4, verbose=0, callbacks=[backup, keras.callbacks.LambdaCallback(on_epoch_end=stop)])
+        return fit(compiled(), *xy, epochs=4, verbose=0, callbacks=[keras.callbacks.BackupAndRestore(folder)]).epoch
+
+    expected = epochs_after_a_crash(keras.Model.fit, str(tmp_path / "keras"))
+    assert epochs_after_a_crash(tfnn.fit, str(tmp_path / "tfnn")) == expected == [2, 3]
+
+
+class CountingBoard(keras.callbacks.TensorBoard):
+    calls = 0
+
+    def on_train_batch_end(self, batch, logs=None):
+        self.calls += 1
+
+
+def test_a_subclass_keeps_its_batch_hooks(xy, tmp_path):
+    board = CountingBoard(str(tmp_path))
+    tfnn.fit(compiled(), *xy, batch_size=20, epochs=2, verbose=0, callbacks=[board])
+    assert board.calls == 20
+    plain = keras.callbacks.TensorBoard(str(tmp_path))
+    assert not wants_batches(plain) and wants_batches(keras.callbacks.TensorBoard(str(tmp_path), update_freq=1))
+    assert wants_batches(keras.callbacks.TensorBoard(str(tmp_path), profile_batch=3))
+
+
+def test_growth_never_rounds_past_the_data():
+    x, y = np.zeros((50, 4), np.float32), np.zeros(50, int)
+    model = tfnn.models.mlp((4,), 2)
+    model.compile("sgd", "sparse_categorical_crossentropy")
+    assert tfnn.fit(model, x, y, 32, 1, 0, [BatchSizeScheduler({0: 48})]).batch_sizes == [32]
+
+
+def test_frozen_statistics_and_new_schedules_make_a_new_trace(xy):
+    norm = tfnn.layers.BatchNormalization(center=False, scale=False)
+    model = keras.Sequential([keras.Input((64,)), norm, keras.layers.Dense(10, "softmax")])
+    model.compile("sgd", "sparse_categorical_crossentropy")
+    tfnn.fit(model, *xy, verbose=0)
+    norm.trainable, before = False, norm.moving_mean.numpy()
+    assert tfnn.fit(model, *xy, verbose=0).traces == 1
+    np.testing.assert_array_equal(norm.moving_mean, before)
+    kernel = model.layers[-1].kernel.numpy()
+    model.optimizer.learning_rate = tfnn.schedules.Cosine(0.0, 10)
+    assert tfnn.fit(model, *xy, verbose=0).traces == 1
+    np.testing.assert_array_equal(model.layers[-1].kernel, kernel)
+    tfnn.models.add_l2(model, 0.1)
+    assert tfnn.fit(model, *xy, verbose=0).traces == 1
+
+
+class OwnMetrics(keras.Model):
+    def compute_metrics(self, x, y, y_pred, sample_weight=None):
+        return {"own": 1.0}
+
+
 class OwnStep(keras.Model):
     def train_step(self, data):
         return {}
@@ -183,6 +243,10 @@ def test_refuses_what_it_would_do_wrongly(xy):
     model = compiled()
     own = OwnStep(model.inputs, model.outputs)
     own.compile("sgd", "mse")
+    patched = compiled()
+    patched.train_step = lambda data: {}
+    measured = OwnMetrics(model.inputs, model.outputs)
+    measured.compile("sgd", "mse")
     eager = compiled()
     eager.compile("sgd", "mse", run_eagerly=True)
     summed = compiled(loss=keras.losses.SparseCategoricalCrossentropy(reduction="sum"))
@@ -190,6 +254,12 @@ def test_refuses_what_it_would_do_wrongly(xy):
     refused = [
         (tfnn.models.mlp((64,), 10), (x, y), {}, "not compiled"),
         (own, (x, y), {}, "train_step of its own"),
+        (patched, (x, y), {}, "train_step of its own"),
+        (measured, (x, y), {}, "compute_metrics of its own"),
+        (model, (x, {"a": y}), {"class_weight": {0: 1}}, "one array of labels"),
+        (model, (x, y), {"epochs": -1}, "epochs=-1"),
+        (model, (x, y), {"validation_batch_size": -3}, "validation_batch_size=-3"),
+        (model, (x, y), {"callbacks": keras.callbacks.CallbackList([], model=model)}, "needs a History"),
         (eager, (x, y), {}, "run_eagerly"),
         (summed, (x, y), {"callbacks": [BatchSizeScheduler({1: 64})]}, "reduction='sum'"),
         (model, (x, y[:-1]), {}, "x: 200, y: 199"),

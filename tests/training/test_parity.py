@@ -71,6 +71,7 @@ CASES = {
     "validation split": (dense, NESTEROV, SPARSE, {"validation_split": 0.25}),
     "sample weights": (dense, NESTEROV, {**SPARSE, "weighted_metrics": ["accuracy"]}, {"weighted": True}),
     "class weights": (dense, NESTEROV, SPARSE, {"class_weight": {0: 3.0, 7: 0.5}}),
+    "class weights and validation split": (dense, NESTEROV, SPARSE, {"class_weight": {0: 9.0}, "validation_split": 0.25}),
     "one-hot labels": (dense, NESTEROV, {"loss": "categorical_crossentropy", "metrics": ["accuracy"]}, {"one_hot": True}),
     "loss that is a sum": (
         dense,

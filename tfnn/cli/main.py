@@ -1,7 +1,11 @@
 """Parsing, dispatch, and errors in one line."""
 
 import argparse
+import signal
 import sys
+import warnings
+
+import tensorflow as tf
 
 from tfnn.cli import predict, train
 
@@ -10,6 +14,7 @@ COMMANDS = {"train": train, "predict": predict}
 
 def main(arguments=None):
     """Runs one command. Gives its exit code: 0, 2 for what the user can mend, 130 after Ctrl-C."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     parser = argparse.ArgumentParser(
         prog="tfnn",
         description='The training recipe of the lecture "Neural networks: tips, tricks & software" on Keras and TensorFlow.',
@@ -25,9 +30,15 @@ def main(arguments=None):
         command.set_defaults(run=module.run)
     parsed = parser.parse_args(arguments)
     try:
-        return parsed.run(parsed)
+        with warnings.catch_warnings():
+            warnings.simplefilter("always", UserWarning)
+            warnings.showwarning = lambda warning, *where: print(f"tfnn: {one_line(warning)}", file=sys.stderr)
+            return parsed.run(parsed)
     except (ValueError, OSError) as error:
         print(f"tfnn: error: {one_line(error)}", file=sys.stderr)
+        return 2
+    except (MemoryError, tf.errors.ResourceExhaustedError):
+        print("tfnn: error: out of memory; choose a smaller --batch-size, --width or --depth", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print("\ntfnn: interrupted", file=sys.stderr)

@@ -3,13 +3,13 @@
 import pathlib
 
 import keras
-import numpy as np
 
 import tfnn
+from tfnn.serving.checks import gives_probabilities
 
 MODELS = ("resnet", "mlp")
 OPTIMIZERS = {
-    "sgd": lambda rate: tfnn.optimizers.SGD(rate),
+    "sgd": tfnn.optimizers.SGD,
     "momentum": lambda rate: tfnn.optimizers.SGD(rate, momentum=0.9),
     "nesterov": lambda rate: tfnn.optimizers.SGD(rate, momentum=0.9, nesterov=True),
 }
@@ -43,12 +43,17 @@ def build(options, data):
 def loaded(path, image_shape, classes):
     if not (path.endswith(".keras") and pathlib.Path(path).is_file()):
         raise ValueError(f"--model {path}: neither {' nor '.join(MODELS)} nor a .keras file that exists")
-    model = keras.saving.load_model(path, compile=False)
+    try:
+        model = keras.saving.load_model(path, compile=False)
+    except Exception as error:  # a damaged file or a class that is not registered gives errors of many kinds
+        raise ValueError(f"--model {path}: cannot be loaded ({str(error).strip().splitlines()[0]})") from None
     if model.input_shape[1:] != image_shape or model.output_shape[1:] != (classes,):
         raise ValueError(
             f"--model {path}: takes {model.input_shape[1:]} and gives {model.output_shape[1:]}, but the data needs"
             f" {image_shape} and ({classes},)"
         )
+    if not gives_probabilities(model):
+        raise ValueError(f"--model {path}: its outputs are no probabilities; it must end in a softmax")
     return model
 
 
@@ -65,17 +70,3 @@ def train(model, data, options, callbacks=(), verbose=0):
         validation_data=(data.validation.x, data.validation.y),
         seed=options.seed,
     )
-
-
-def accuracy(model, part, batch_size=256):
-    """The share of `part` that `model` classifies rightly; eagerly, as one pass is over before a trace would be made."""
-    starts = range(0, len(part.y), batch_size)
-    classes = [np.argmax(model(part.x[start : start + batch_size], training=False), -1) for start in starts]
-    return float(np.mean(np.concatenate(classes) == part.y))
-
-
-def interval(share, n, z=1.96):
-    """The 95% interval of a share of n, by Wilson's score (1927): right near 0 and 1, where share ± z σ is not."""
-    centre = (share + z**2 / (2 * n)) / (1 + z**2 / n)
-    half = z / (1 + z**2 / n) * (share * (1 - share) / n + z**2 / (4 * n**2)) ** 0.5
-    return max(0.0, centre - half), min(1.0, centre + half)

@@ -1,9 +1,9 @@
 """The folder of one training run: refused where it cannot be, gone where the run came to nothing."""
 
 import json
-import os
 import pathlib
 import shutil
+import tempfile
 
 
 class RunFolder:
@@ -49,5 +49,7 @@ def check_writable(path):
     nearest = next(folder for folder in (path.absolute(), *path.absolute().parents) if folder.exists())
     if not nearest.is_dir():
         raise ValueError(f"{path}: cannot be a folder, {nearest} is a file")
-    if not os.access(nearest, os.W_OK | os.X_OK):
-        raise ValueError(f"{path}: cannot be written, {nearest} is read-only")
+    try:
+        tempfile.TemporaryDirectory(dir=nearest, prefix=".tfnn-").cleanup()
+    except OSError as error:
+        raise ValueError(f"{path}: cannot be written, {nearest}: {error.strerror}") from None

@@ -5,6 +5,7 @@ x_train, y_train, x_test, y_test, or a folder with one sub-folder of images for 
 """
 
 import datetime
+import math
 import os
 import pathlib
 import shlex
@@ -21,6 +22,7 @@ from tfnn import distribute
 from tfnn.cli import recipe
 from tfnn.cli.run_folder import RunFolder, check_writable
 from tfnn.data import load
+from tfnn.diagnose import accuracy, interval
 from tfnn.training.threads import intra_op_threads
 from tfnn.training.xla import choose_jit
 
@@ -38,13 +40,13 @@ def add_arguments(parser):
     add(
         "--grow-batch",
         type=growth,
-        default="16:64,23:128",
         metavar="E:B,...",
-        help="from epoch E (the first is 0) on, batches of B; 'none' keeps the first size (default 16:64,23:128)",
+        help="from epoch E (the first is 0) on, batches of B; 'none' keeps the first size (default: twice the size after"
+        " 53%% of the epochs, four times after 77%%)",
     )
-    add("--learning-rate", type=float, default=0.2, metavar="η", help="the peak of the rate (default 0.2)")
-    add("--warmup", type=float, default=2, metavar="EPOCHS", help="linear warm-up before the cosine (default 2)")
-    add("--l2", type=float, default=1e-3, metavar="λ", help="of the loss Σ l + λ|θ|² (default 0.001)")
+    add("--learning-rate", type=float, default=0.2, metavar="η", help="the rate that the cosine begins with (default 0.2)")
+    add("--warmup", type=float, metavar="EPOCHS", help="linear warm-up (default 2, or a fifth of the epochs)")
+    add("--l2", type=float, default=1e-3, metavar="λ", help="the loss is mean(l) + λ Σ w² over all kernels (default 0.001)")
     add("--optimizer", choices=recipe.OPTIMIZERS, default="nesterov", help="momentum is 0.9 (default nesterov)")
     add("--seed", type=int, default=1, help="of initial weights and order: the same seed, the same weights (default 1)")
     add = parser.add_argument_group("where").add_argument
@@ -66,65 +68,106 @@ def growth(text):
 
 
 def run(options):
-    data = load(options.data, skip_bad_images=options.skip_bad_images)
-    check(options, len(data.train.y))
-    threads = set_threads(options.batch_size, data.image_shape)
+    data = read(options)
+    fill_in(options, len(data.train.y))
+    check(options, data)
+    threads = set_threads(options, data)
     stamp = datetime.datetime.now().strftime("%Y%m%d-%H%M%S")
     folder = RunFolder(options.out or f"runs/{data.name}-{pathlib.Path(options.model).stem}-{stamp}")
     export_to = pathlib.Path(options.export or folder.path / "bundle")
     check_writable(export_to)
     with folder, distribute.strategy(options.strategy).scope():
         model = recipe.compiled_model(options, data)
-        print(introduction(options, data, model, threads), flush=True)
+        where = surroundings(model, threads)
+        print(introduction(options, data, model, where), flush=True)
         settings = {name: value for name, value in vars(options).items() if name != "run"}
         folder.write(
-            "config.json", settings | {"tensorflow": tf.__version__, "keras": keras.__version__, "tfnn": tfnn.__version__}
+            "config.json", settings | {"tfnn": tfnn.__version__, "keras": keras.__version__, "tensorflow": tf.__version__}
         )
-        tensorboard = keras.callbacks.TensorBoard(folder.path / "logs", write_graph=False)
-        began, interrupted = time.perf_counter(), False
-        try:
-            history = recipe.train(model, data, options, [tensorboard], verbose=1 if sys.stdout.isatty() else 2)
-        except KeyboardInterrupt:
-            if not int(model.optimizer.iterations):
-                raise
-            history, interrupted = model.history, True
-        result = {"train_seconds": round(time.perf_counter() - began, 2), "interrupted": interrupted}
-        model.save(folder.path / "model.keras")
-        folder.keep()
-        result |= test_result(model, data) | run_result(model, history)
-        if not interrupted:
-            result["bundle"] = str(export(model, data, export_to))
-            write_examples(data, folder.path / "examples")
+        result = where | fit(model, data, options, folder)
+        result |= test_result(model, data) | {"bundle": None}
         folder.write("result.json", result)
+        if not result["interrupted"]:
+            result["bundle"] = str(export(model, data, export_to))
+            folder.write("result.json", result)
+            write_examples(data, folder.path / "examples")
     print(conclusion(folder.path, result, len(data.test.y)))
-    return 130 if interrupted else 0
+    return 130 if result["interrupted"] else 0
 
 
-def check(options, rows):
+def fit(model, data, options, folder):
+    """Trains and saves the model; after Ctrl-C, what was reached."""
+    tensorboard = keras.callbacks.TensorBoard(folder.path / "logs", write_graph=False)
+    began, interrupted = time.perf_counter(), False
+    try:
+        recipe.train(model, data, options, [tensorboard], verbose=1 if sys.stdout.isatty() else 2)
+    except KeyboardInterrupt:
+        if not int(model.optimizer.iterations):
+            raise
+        interrupted = True
+    seconds, history = time.perf_counter() - began, model.history
+    losses = history.history.get("loss", [])
+    if losses and not math.isfinite(losses[-1]):
+        first = next(epoch for epoch, loss in enumerate(losses, 1) if not math.isfinite(loss))
+        raise ValueError(f"training diverged: the loss of epoch {first} is {losses[first - 1]}; lower --learning-rate")
+    folder.keep()
+    model.save(folder.path / "model.keras")
+    return {
+        "train_seconds": round(seconds, 2),
+        "interrupted": interrupted,
+        "updates": history.updates,
+        "traces": history.traces,
+        "batch_sizes": history.batch_sizes,
+        "history": {name: [float(value) for value in values] for name, values in history.history.items()},
+    }
+
+
+def read(options):
+    try:
+        return load(options.data, skip_bad_images=options.skip_bad_images)
+    except ValueError as error:
+        raise ValueError(str(error).replace("skip_bad_images=True", "--skip-bad-images")) from None
+
+
+def fill_in(options, rows):
+    """The defaults that depend on others: they must never be what makes a command fail."""
+    if options.warmup is None:
+        options.warmup = min(2, options.epochs / 5)
+    if options.grow_batch is None:
+        plan = {round(0.53 * options.epochs): 2 * options.batch_size, round(0.77 * options.epochs): 4 * options.batch_size}
+        options.grow_batch = {epoch: size for epoch, size in plan.items() if 0 < epoch < options.epochs and size <= rows}
+
+
+def check(options, data):
     """What would fail late, or not at all."""
+    rows = len(data.train.y)
+    if data.image_shape[-1] not in (1, 3):
+        raise ValueError(f"--data {options.data}: images have {data.image_shape[-1]} channels; wanted are 1 (grey) or 3 (RGB)")
     if options.epochs < 1:
         raise ValueError(f"--epochs {options.epochs} must be at least 1")
     if not 1 <= options.batch_size <= rows:
         raise ValueError(f"--batch-size {options.batch_size} must be between 1 and the {rows} training examples")
     if not 0 <= options.warmup < options.epochs:
         raise ValueError(f"--warmup {options.warmup:g} must be at least 0 and below --epochs {options.epochs}")
-    if not options.learning_rate > 0:
-        raise ValueError(f"--learning-rate {options.learning_rate:g} must be positive")
-    if not options.l2 >= 0:
-        raise ValueError(f"--l2 {options.l2:g} must not be negative")
+    if not 0 < options.learning_rate < math.inf:
+        raise ValueError(f"--learning-rate {options.learning_rate:g} must be positive and finite")
+    if not 0 <= options.l2 < math.inf:
+        raise ValueError(f"--l2 {options.l2:g} must not be negative, nor infinite")
     if not 0 <= options.seed < 2**31:
         raise ValueError(f"--seed {options.seed} must be in [0, 2**31)")
     for epoch, size in options.grow_batch.items():
-        if not (epoch >= 0 and options.batch_size <= size <= rows):
+        if not 0 <= epoch < options.epochs:
+            raise ValueError(f"--grow-batch {epoch}:{size}: the epochs of this run are 0 to {options.epochs - 1}")
+        if not options.batch_size <= size <= rows:
             raise ValueError(
                 f"--grow-batch {epoch}:{size}: the size must be between --batch-size {options.batch_size} and the {rows}"
                 " training examples"
             )
 
 
-def set_threads(batch_size, image_shape):
-    """Applies the rule where TensorFlow has not started yet; decoding a folder of images starts it. Gives a description."""
-    threads = intra_op_threads(batch_size, image_shape)
+def set_threads(options, data):
+    """Applies the rule for convolutions where TensorFlow has not started yet, which decoding images does. Gives words."""
+    threads = 0 if options.model == "mlp" else intra_op_threads(options.batch_size, data.image_shape)
     try:
         tf.config.threading.set_intra_op_parallelism_threads(threads)
     except RuntimeError:
@@ -132,40 +175,37 @@ def set_threads(batch_size, image_shape):
     return "one thread for each operation (small convolutions)" if threads == 1 else "TensorFlow's choice of threads"
 
 
-def introduction(options, data, model, threads):
-    devices = tf.config.list_logical_devices()
-    device = next((d.device_type for kind in ("TPU", "GPU") for d in devices if d.device_type == kind), "CPU")
-    device = options.strategy.upper() if options.strategy != "auto" else device
+def surroundings(model, threads):
+    """Where and how the run takes place; it belongs to the result, whose last bits depend on it."""
     jit, reason = choose_jit(model, "auto")
+    return {
+        "device": distribute.device_type(model.distribute_strategy),
+        "threads": threads,
+        "jit_compile": jit,
+        "jit_compile_reason": reason,
+    }
+
+
+def introduction(options, data, model, where):
+    parts = {"train": data.train, "validation": data.validation, "test": data.test}
+    sizes = ", ".join(f"{len(part.y)} {name}" for name, part in parts.items())
     grown = "".join(f", {size} from epoch {epoch}" for epoch, size in sorted(options.grow_batch.items()))
-    parts = ", ".join(
-        f"{len(part.y)} {name}" for name, part in (("train", data.train), ("validation", data.validation), ("test", data.test))
-    )
+    xla = f"XLA {'on' if where['jit_compile'] else 'off'}: {where['jit_compile_reason']}"
     return "\n".join(
         [
             f"tfnn {tfnn.__version__}, Keras {keras.__version__}, TensorFlow {tf.__version__}",
-            f"data    {data.name}: {parts}; images {'×'.join(map(str, data.image_shape))}, {len(data.class_names)} classes",
+            f"data    {data.name}: {sizes}; images {'×'.join(map(str, data.image_shape))}, {len(data.class_names)} classes",
             f"model   {model.name}, {model.count_params():,} parameters",
             f"batch   {options.batch_size}{grown}",
-            f"device  {device}, {threads}; XLA {'on' if jit else 'off'}: {reason}",
+            f"device  {where['device']}, {where['threads']}; {xla}",
         ]
     )
 
 
 def test_result(model, data):
-    share = recipe.accuracy(model, data.test)
-    low, high = recipe.interval(share, len(data.test.y))
+    share = accuracy(model, data.test)
+    low, high = interval(share, len(data.test.y))
     return {"test_accuracy": round(share, 6), "test_accuracy_interval": [round(low, 6), round(high, 6)]}
-
-
-def run_result(model, history):
-    """What `tfnn.fit` tells of a run, also of one that Ctrl-C ended."""
-    return {
-        "updates": history.updates,
-        "traces": history.traces,
-        "batch_sizes": history.batch_sizes,
-        "history": {name: [float(value) for value in values] for name, values in history.history.items()},
-    }
 
 
 def export(model, data, directory):
@@ -178,9 +218,9 @@ def write_examples(data, folder, side=96):
     low, high = data.value_range
     for label, name in enumerate(data.class_names[:10]):
         for image in data.test.x[data.test.y == label][:1]:
-            grey = np.round((image.astype(np.float64) - low) * (255 / (high - low))).astype(np.uint8)
-            zoom = max(1, side // max(grey.shape[:2]))
-            png = tf.io.encode_png(grey.repeat(zoom, 0).repeat(zoom, 1))
+            pixels = np.clip(np.round((image.astype(np.float64) - low) * (255 / (high - low))), 0, 255).astype(np.uint8)
+            zoom = max(1, side // max(pixels.shape[:2]))
+            png = tf.io.encode_png(pixels.repeat(zoom, 0).repeat(zoom, 1))
             (folder / f"{name.replace('/', '-')}.png").write_bytes(png.numpy())
     return folder
 
@@ -195,10 +235,10 @@ def conclusion(path, result, n):
         f"{result['train_seconds']} s, {result['updates']} updates, {traces} trace{'s' * (traces != 1)}, batch sizes {sizes}",
         f"run folder {path}: result.json, config.json, model.keras, logs/",
     ]
-    if "bundle" in result:
+    if result["bundle"]:
         lines.append(f"exported model {result['bundle']}")
     lines += ["next:", command(program("tensorboard", "tensorboard.main"), "--logdir", path / "logs")]
-    if "bundle" in result:
+    if result["bundle"]:
         predict = command(program("tfnn", "tfnn"), "predict", result["bundle"])
         lines.append(f"{predict} {shlex.quote(str(path / 'examples'))}/*.png")
     return "\n".join(lines)

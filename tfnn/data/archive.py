@@ -2,6 +2,7 @@
 
 import pathlib
 import zipfile
+import zlib
 
 import numpy as np
 
@@ -27,9 +28,12 @@ def archive(path):
     if not path.is_file():
         raise FileNotFoundError(f"{path}: no such file")
     try:
-        with np.load(path, allow_pickle=False) as stored:
+        stored = np.load(path, allow_pickle=False)
+        if not isinstance(stored, np.lib.npyio.NpzFile):
+            raise ValueError("it is a single array")
+        with stored:
             arrays = {key: stored[key] for key in stored.files}
-    except (ValueError, OSError, zipfile.BadZipFile) as error:
+    except (ValueError, OSError, EOFError, zipfile.BadZipFile, zlib.error) as error:
         raise ValueError(f"{path}: not a readable .npz archive of arrays ({error})") from None
     missing = [key for key in KEYS if key not in arrays]
     if missing:
@@ -41,13 +45,16 @@ def archive(path):
     strange = np.setdiff1d(test.y, labels)
     if strange.size:
         raise ValueError(f"{path}: y_test holds labels that y_train does not: {', '.join(map(str, strange[:10]))}")
-    names = tuple(map(str, arrays.get("class_names", labels)))
+    names = tuple(map(str, np.ravel(arrays.get("class_names", labels))))
     check_classes(labels, path)
     if len(names) != len(labels):
         raise ValueError(f"{path}: {len(names)} class_names for {len(labels)} labels")
     train, test = (part._replace(y=np.searchsorted(labels, part.y).astype(np.int32)) for part in (train, test))
     train, validation = hold_out(train)
-    return Dataset(path.stem, names, train, validation, test, value_range(train.x))
+    low, high = value_range(train.x)
+    if low == high:
+        raise ValueError(f"{path}: all pixels of the training images are {low:g}, which leaves nothing to learn")
+    return Dataset(path.stem, names, train, validation, test, (low, high))
 
 
 def images_and_labels(arrays, part, path):

@@ -42,7 +42,7 @@ def known(name, class_names):
     except Exception as error:  # Keras raises a bare Exception for a failed download
         raise ConnectionError(
             f"{name} is not in Keras's cache (~/.keras/datasets) and cannot be downloaded: it needs a network the first"
-            f" time; --data digits needs none ({str(error).splitlines()[0]})"
+            f" time, which digits do not ({str(error).splitlines()[0]})"
         ) from None
     train, test = (Part(x[..., None] if x.ndim == 3 else x, np.ravel(y).astype(np.int32)) for x, y in arrays)
     train, validation = hold_out(train)
@@ -51,6 +51,6 @@ def known(name, class_names):
 
 def hold_out(part, share=10):
     """(the rest, one `share`-th of `part`), by class, always the same."""
-    held = len(part.y) // share
+    held = max(1, len(part.y) // share)
     where = stratified(part.y, [len(part.y) - held, held], seed=0)
     return part.select(np.flatnonzero(where == 0)), part.select(np.flatnonzero(where == 1))

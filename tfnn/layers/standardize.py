@@ -43,6 +43,7 @@ class Standardize(keras.layers.Layer):
         self.axis = axis
 
     def build(self, input_shape):
+        """Raises ValueError where `axis` is that of the batch or of unknown size."""
         rank = len(input_shape)
         axes = () if self.axis is None else np.atleast_1d(self.axis)
         kept = sorted({int(axis) % rank for axis in axes})
@@ -68,8 +69,10 @@ class Standardize(keras.layers.Layer):
         count, mean, m2 = total
         if not (np.isfinite(mean).all() and np.isfinite(m2).all()):
             raise ValueError("adapt needs finite data, got NaN or infinity")
+        variance = m2 / count
+        rounding = (8 * np.finfo(np.float64).eps * np.abs(mean)) ** 2  # what a constant leaves over of itself
         self.mean.assign(mean)
-        self.variance.assign(m2 / count)
+        self.variance.assign(np.where(variance > rounding, variance, 0))
 
     def moments(self, x):
         with np.errstate(invalid="ignore"):  # infinity is refused once, in the end

@@ -7,15 +7,25 @@ def add_l2(model, strength):
     """Adds λ Σ w² over all kernels (weights of two or more dimensions) to the loss of `model`; gives the model.
 
     Biases and the γ, β of BatchNorm are left out, as is usual. It is a term of the loss, whose gradient goes through
-    the optimizer; decoupled decay is an optimizer's `weight_decay`. Call it before `compile`.
+    the optimizer; decoupled decay is an optimizer's `weight_decay`. It belongs to the weights, not to the layers'
+    configuration: call it again on a model that was loaded from a file, before `fit`.
 
     Args:
         model: a built Keras model.
-        strength: λ, not negative.
+        strength: λ, not negative; 0 adds nothing.
+
+    Raises:
+        ValueError: for a negative `strength`, or a kernel that has a regularizer already.
+
+    Example:
+        >>> model = tfnn.models.add_l2(tfnn.models.resnet((32, 32, 3), 10), 1e-4)
     """
     if not strength >= 0:
         raise ValueError(f"strength={strength} must not be negative")
-    for weight in model.trainable_weights:
-        if len(weight.shape) >= 2:
-            weight.regularizer = keras.regularizers.L2(strength)
+    kernels = [weight for weight in model.trainable_weights if len(weight.shape) >= 2]
+    taken = [kernel.path for kernel in kernels if kernel.regularizer is not None]
+    if taken:
+        raise ValueError(f"add_l2 would replace the regularizer of {', '.join(taken)}")
+    for kernel in kernels if strength else ():
+        kernel.regularizer = keras.regularizers.L2(strength)
     return model

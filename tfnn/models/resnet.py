@@ -7,7 +7,10 @@ from tfnn.layers import BatchNormalization, ResidualBlock
 
 
 def resnet(input_shape, classes, depth=20, width=16, standardize=None):
-    """Three stages of `(depth − 2) / 6` residual blocks; each stage halves the image and doubles the channels.
+    """Three stages of `(depth − 2) / 6` residual blocks; the second and third halve the image and double the channels.
+
+    Where the shape changes the shortcut is a projection (option B of the paper); its CIFAR networks pad with zeros
+    (option A), which has no weights.
 
     Args:
         input_shape: (height, width, channels) of one image, of any size.

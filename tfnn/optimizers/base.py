@@ -33,7 +33,7 @@ class Hyperparameter:
             optimizer.hyperparameters[self.name].assign(value)
         else:
             with tf.init_scope():
-                optimizer.hyperparameters[self.name] = tf.Variable(float(value), trainable=False, name=self.name)
+                optimizer.hyperparameters[self.name] = tf.Variable(value, dtype=tf.float64, trainable=False, name=self.name)
 
 
 class Optimizer(keras.optimizers.Optimizer):

@@ -38,9 +38,9 @@ class SGD(Optimizer):
 
     - `momentum=0`: θ ← θ − η g (lecture, eq. 1).
     - `momentum=μ`: v ← μ v − η g; θ ← θ + v (eq. 4; Polyak 1964).
-    - `nesterov=True`: the gradient is taken at the look-ahead point θ + μ v (eq. 5; Nesterov 1983). As in Keras, that
+    - `nesterov=True`: the gradient is taken at the look-ahead point θ + μ v (eq. 5; Sutskever et al. 2013). As in Keras, that
       point is what the variables hold, so that a plain forward pass evaluates there: w ← w + μ v − η g. The θ of eq. 5
-      is w − μ v (Sutskever et al. 2013).
+      is w − μ v (Bengio et al. 2012, arXiv:1212.0901, section 3; for a constant μ).
 
     `momentum` may be set in a run and takes effect at the next update, without a new trace. The update runs in one
     fused kernel, `ResourceApplyKerasMomentum`.

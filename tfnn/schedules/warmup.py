@@ -3,7 +3,11 @@
 import keras
 import tensorflow as tf
 
+from tfnn.schedules.cosine import Cosine
 from tfnn.schedules.wrapper import ScheduleWrapper
+
+# Schedules that end at decay_steps; to Keras's exponential and inverse-time decay that is a period.
+ENDING = (Cosine, keras.optimizers.schedules.CosineDecay, keras.optimizers.schedules.PolynomialDecay)
 
 
 def ramp(t, steps, start):
@@ -33,9 +37,9 @@ class Warmup(ScheduleWrapper):
 
     def __init__(self, schedule, steps, start=0.0, name="Warmup"):
         super().__init__(schedule, name)
-        total = getattr(schedule, "decay_steps", float("inf"))
-        if not 0 <= steps < total:
-            raise ValueError(f"steps={steps} of warm-up must be at least 0 and below the schedule's decay_steps={total}")
+        end = schedule.decay_steps if isinstance(schedule, ENDING) else float("inf")
+        if not 0 <= steps < end:
+            raise ValueError(f"steps={steps} of warm-up must be at least 0 and below the schedule's decay_steps={end}")
         if not 0 <= start <= 1:
             raise ValueError(f"start={start} must be in [0, 1]")
         self.steps, self.start = steps, start

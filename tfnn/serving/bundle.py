@@ -20,11 +20,11 @@ class Bundle:
         self.path = newest(pathlib.Path(path))
         try:
             self.loaded = tf.saved_model.load(str(self.path))
-        except (OSError, tf.errors.OpError, ValueError) as error:
+        except Exception as error:  # TensorFlow reports damaged files by errors of many kinds
             raise ValueError(f"{self.path}: this SavedModel cannot be loaded ({str(error).splitlines()[0]})") from None
         if "image_bytes" not in self.loaded.signatures:
             found = ", ".join(self.loaded.signatures) or "none"
-            raise ValueError(f"{self.path}: no signature image_bytes, as tfnn export writes it; found: {found}")
+            raise ValueError(f"{self.path}: no signature image_bytes, as tfnn.export writes it; found: {found}")
 
     def classify(self, encoded):
         """[(class name, probability)] of one encoded image, the most probable first.
@@ -43,7 +43,7 @@ class Bundle:
 def newest(path):
     if (path / "saved_model.pb").is_file():
         return path
-    versions = [child for child in path.glob("*") if child.name.isdigit() and (child / "saved_model.pb").is_file()]
+    versions = [child for child in path.glob("*") if child.name.isdecimal() and (child / "saved_model.pb").is_file()]
     if not versions:
         raise FileNotFoundError(f"{path}: no SavedModel here, nor in numbered folders below")
     return max(versions, key=lambda child: int(child.name))

@@ -4,6 +4,8 @@ Keras's `model.export` traces a model without `training`, so that random layers 
 weights twice. Here every signature is a closure over `model(x, training=False)` of one `tf.Module`.
 """
 
+import contextlib
+import errno
 import os
 import pathlib
 import shutil
@@ -46,6 +48,12 @@ def export(model, directory, *, labels=None, preprocess=None, prepare=None, from
     height, width, channels = image_input(model)
     classes = model.output_shape[-1]
     labels = [str(label) for label in (range(classes) if labels is None else labels)]
+    if version is not None and not (isinstance(version, int) and version >= 1):
+        raise ValueError(f"version={version!r} must be a positive integer, or None for the next")
+    if version is not None and (directory / str(version)).exists():
+        raise FileExistsError(f"{directory / str(version)} exists: leave version out for the next number, or choose another")
+    if any("\n" in label for label in labels):
+        raise ValueError("a label must be one line, as labels.txt has one on each")
     if len(labels) != classes:
         raise ValueError(f"{len(labels)} labels for a model of {classes} classes")
     check_outputs(model, from_logits)
@@ -56,13 +64,17 @@ def export(model, directory, *, labels=None, preprocess=None, prepare=None, from
 
 
 def image_input(model):
-    shapes = model.input_shape, model.output_shape
+    try:
+        shapes = model.input_shape, model.output_shape
+    except (AttributeError, ValueError):
+        raise ValueError("export needs a model with known shapes: a functional or Sequential one, built") from None
     if not all(isinstance(shape, tuple) for shape in shapes):
         raise ValueError(f"export needs a model of one input and one output, got shapes {shapes[0]} and {shapes[1]}")
     (_, *image), (_, *classes) = shapes
-    if len(image) != 3 or None in image or image[-1] not in (1, 3) or len(classes) != 1:
+    if len(image) != 3 or None in image or image[-1] not in (1, 3) or len(classes) != 1 or classes[0] < 2:
         raise ValueError(
-            f"export needs images (height, width, 1 or 3) and outputs (classes), got {tuple(image)} and {tuple(classes)}"
+            "export needs images (height, width, 1 or 3) and outputs (2 or more classes), got"
+            f" {tuple(image)} and {tuple(classes)}"
         )
     return image
 
@@ -77,7 +89,9 @@ def classifier(model, size, channels, labels, preprocess, prepare, from_logits, 
     names = tf.constant(labels)
 
     def answer(images):
-        inputs = tf.cast(images if preprocess is None else preprocess(images), model.inputs[0].dtype)
+        inputs = images if preprocess is None else preprocess(images)
+        dtype = tf.as_dtype(model.inputs[0].dtype)
+        inputs = tf.cast(inputs if dtype.is_floating else tf.round(inputs), dtype)
         outputs = tf.cast(model(inputs, training=False), tf.float32)
         probabilities = tf.nn.softmax(outputs) if from_logits else outputs
         scores, order = tf.math.top_k(probabilities, len(labels))
@@ -114,23 +128,31 @@ def publish(directory, version, write):
         write(hidden)
         for path in hidden.rglob("*"):
             sync(path)
-        target = directory / str(version or next_version(directory))
-        if target.exists():
-            raise FileExistsError(f"{target} exists: leave version out for the next number, or choose another")
-        hidden.rename(target)
+        target = rename(hidden, directory, version)
         sync(directory)
         return target
     except BaseException:
         if hidden is not None:
             shutil.rmtree(hidden, ignore_errors=True)
         for parent in made:
-            if parent.exists():
+            with contextlib.suppress(OSError):
                 parent.rmdir()
         raise
 
 
+def rename(hidden, directory, version):
+    """Gives `hidden` its number; where another export took the next one meanwhile, the one after it."""
+    while True:
+        target = directory / str(version or next_version(directory))
+        try:
+            return hidden.rename(target)
+        except OSError as error:
+            if error.errno not in (errno.ENOTEMPTY, errno.EEXIST) or version is not None:
+                raise
+
+
 def next_version(directory):
-    return 1 + max((int(child.name) for child in directory.iterdir() if child.name.isdigit()), default=0)
+    return 1 + max((int(child.name) for child in directory.iterdir() if child.name.isdecimal()), default=0)
 
 
 def sync(path):

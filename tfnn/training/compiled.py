@@ -1,4 +1,4 @@
-"""A compiled Keras model as a trainer sees it; the one place of the trainer that touches Keras's internals."""
+"""A compiled Keras model as a trainer sees it. Here, and for callbacks in hooks.py, Keras's internals are touched."""
 
 import contextlib
 
@@ -18,9 +18,9 @@ class Compiled:
     def __init__(self, model):
         if not model.compiled:
             raise ValueError(f"model {model.name!r} is not compiled: call model.compile(optimizer, loss) first")
-        for step in "train_step", "test_step":
-            if getattr(type(model), step) is not getattr(keras.Model, step):
-                raise ValueError(f"model {model.name!r} has a {step} of its own, which tfnn.fit would pass over: use model.fit")
+        for own in "train_step", "test_step", "compute_metrics", "make_train_function", "make_test_function":
+            if getattr(getattr(model, own), "__func__", None) is not getattr(keras.Model, own):
+                raise ValueError(f"model {model.name!r} has a {own} of its own, which tfnn.fit would pass over: use model.fit")
         if model.run_eagerly:
             raise ValueError(f"model {model.name!r} is compiled with run_eagerly=True, but tfnn.fit is a graph: use model.fit")
         if model.distribute_strategy.num_replicas_in_sync > 1:
@@ -32,14 +32,20 @@ class Compiled:
         spec = tf.nest.map_structure(lambda a: a if a is None else tf.TensorSpec([None, *a.shape[1:]], a.dtype), data)
         self.model._symbolic_build(data_batch=spec)
         self.weights = self.model.trainable_variables
-        self.loss_tracker = self.model._loss_tracker
+        self.traced = self.settings()
+
+    def settings(self):
+        """What a trace holds of the model besides numbers: `compile` makes a new loss tracker, freezing changes flags."""
+        optimizer = inner(self.model.optimizer)
+        regularizers = [weight.regularizer for weight in self.model.trainable_variables]
+        objects = [self.model.optimizer, self.model._loss_tracker, optimizer._learning_rate, *regularizers]
+        return objects, [layer.trainable for layer in layers_of(self.model)]
 
     @property
     def current(self):
-        """Whether the model is still what `build` saw: `compile` makes a new loss tracker, freezing changes the weights."""
-        weights = self.model.trainable_variables
-        same = len(weights) == len(self.weights) and all(a is b for a, b in zip(weights, self.weights))
-        return same and self.model._loss_tracker is self.loss_tracker and self.model.optimizer is self.optimizer
+        """Whether the model is still what `build` saw."""
+        (objects, flags), (traced, traced_flags) = self.settings(), self.traced
+        return flags == traced_flags and len(objects) == len(traced) and all(a is b for a, b in zip(objects, traced))
 
     def check_summable(self):
         """Refuses what a sum over micro-batches, weighted by examples, would not give exactly."""
@@ -50,6 +56,10 @@ class Compiled:
                     f"a growing batch sums gradients of micro-batches, which is exact for a loss that is a mean over"
                     f" examples; loss {loss.name!r} has reduction={reduction!r}: use 'sum_over_batch_size'"
                 )
+
+    def restored_epoch(self):
+        """The epoch that a callback such as `BackupAndRestore` set in `on_train_begin`, or None."""
+        return self.model._initial_epoch
 
     def validates(self, epoch, frequency):
         """Whether validation follows `epoch`, where `frequency` is a number of epochs or a list of epochs from 1."""
@@ -63,19 +73,21 @@ class Compiled:
             y_pred = tf.nest.map_structure(forget_batch_size, y_pred)
         return self.model._compute_loss(x, y, y_pred, sample_weight, training=training)
 
-    def track(self, loss, rows, x, y, y_pred, sample_weight):
+    def track(self, loss, rows, y, y_pred, sample_weight):
         """Updates the metrics; their results are read once, at the end of a piece."""
         self.model._loss_tracker.update_state(loss, sample_weight=rows)
-        if type(self.model).compute_metrics is not keras.Model.compute_metrics:
-            self.model.compute_metrics(x, y, y_pred, sample_weight)
-        elif self.model._compile_metrics is not None:
+        if self.model._compile_metrics is not None:
             self.model._compile_metrics.update_state(y, y_pred, sample_weight)
 
     def apply(self, gradients, run):
         """One update at the learning rate times `run.learning_rate_scale`, with `run` as the clock of its schedule."""
-        optimizer = getattr(self.optimizer, "inner_optimizer", self.optimizer)
-        with scaled_learning_rate(optimizer, run):
+        with scaled_learning_rate(inner(self.optimizer), run):
             self.optimizer.apply(gradients, self.weights)
+
+
+def inner(optimizer):
+    """The optimizer inside a `LossScaleOptimizer`, or itself."""
+    return getattr(optimizer, "inner_optimizer", optimizer)
 
 
 @contextlib.contextmanager

@@ -11,6 +11,7 @@ from tfnn import controls
 from tfnn.random import permutation
 from tfnn.training import inputs
 from tfnn.training.graph import TrainingGraph
+from tfnn.training.hooks import set_progress_target, wants_batches
 from tfnn.training.xla import choose_jit
 
 
@@ -39,7 +40,8 @@ def fit(
     θ_{t+1} = θ_t − η · (1/b) Σ_{i∈B} ∇L(θ_t, x_i) (lecture, eq. 1), with the model's own optimizer in place of the plain
     step. Shuffling, batching, forward and backward pass, update and metrics run in one `tf.function`, traced once; the
     host calls it in pieces of about half a second, between which callbacks run and signals are handled. Results are
-    those of `model.fit` with the same order of examples. The last, smaller batch of an epoch counts as in Keras.
+    those of `model.fit` with the same order of examples. The last, smaller batch of an epoch counts as in Keras. Under
+    a growing batch, too, they are exact for a loss and `add_loss` terms that are means over examples.
 
     Args:
         model: a compiled `keras.Model` with Keras's own training step.
@@ -53,47 +55,40 @@ def fit(
         jit_compile: whether XLA compiles the graph; "auto" follows `tfnn.training.xla.choose_jit`.
 
     Returns:
-        The `keras.callbacks.History`, with also `updates` (in all), `batch_sizes` (per epoch), `traces` (made by this
-        call: 1, or 0 where the graph of an earlier call serves again) and `jit_compile` (bool).
+        The `keras.callbacks.History`, with also `updates` (in all), `batch_sizes` (per epoch), `traces` (of the training
+        graph, made by this call: 1, or 0 where that of an earlier call serves again) and `jit_compile` (bool).
 
     Raises:
-        ValueError: for a model that is not compiled or brings its own `train_step`, for inputs other than arrays, for
+        ValueError: for a model that is not compiled, brings its own `train_step`, `test_step` or `compute_metrics`, or has
+            several replicas; for inputs other than dense arrays, for
             arrays of different length, and for arguments out of range.
 
     Example:
         >>> model.compile(tfnn.optimizers.SGD(0.1, momentum=0.9), "sparse_categorical_crossentropy", metrics=["accuracy"])
         >>> history = tfnn.fit(model, x, y, batch_size=32, epochs=10, validation_split=0.1, seed=1)
     """
-    data = inputs.tensors(x, y, sample_weight, class_weight)
-    validation = None
-    if validation_data is not None:
-        validation = inputs.tensors(*keras.utils.unpack_x_y_sample_weight(validation_data))
-    elif validation_split:
-        data, validation = inputs.split_off(data, validation_split)
-    rows = inputs.count(data)
-    batch_size = positive("batch_size", 32 if batch_size is None else batch_size)
-    seed = positive("seed", random.randrange(2**31) if seed is None else seed, low=0)
-
-    if not isinstance(callbacks, keras.callbacks.CallbackList):
-        callbacks = keras.callbacks.CallbackList(
-            callbacks,
-            add_history=True,
-            add_progbar=verbose != 0,
-            verbose=verbose,
-            epochs=epochs,
-            steps=-(-rows // batch_size),
-            model=model,
-        )
-    steers = any(isinstance(callback, controls.BatchSteering) for callback in callbacks.callbacks)
+    epochs, initial_epoch = integer("epochs", epochs), integer("initial_epoch", initial_epoch)
+    batch_size = integer("batch_size", 32 if batch_size is None else batch_size, low=1)
+    validation_batch_size = integer("validation_batch_size", validation_batch_size or batch_size, low=1)
+    seed = integer("seed", random.randrange(2**31) if seed is None else seed)
     with model.distribute_strategy.scope():
+        data = inputs.tensors(x, y, sample_weight)
+        validation = None
+        if validation_data is not None:
+            validation = inputs.tensors(*keras.utils.unpack_x_y_sample_weight(validation_data))
+        elif validation_split:
+            data, validation = inputs.split_off(data, validation_split)
+        if class_weight is not None:
+            data = inputs.with_class_weights(data, class_weight)
+        rows = inputs.count(data)
+        callbacks = callback_list(callbacks, model, verbose, epochs, steps=-(-rows // batch_size))
+        steers = any(isinstance(callback, controls.BatchSteering) for callback in callbacks.callbacks)
         jit_compile, _ = choose_jit(model, jit_compile)
         graph = graph_for(model, data, min(batch_size, rows), steers, jit_compile)
-    validation_batch_size = positive("validation_batch_size", validation_batch_size or batch_size)
     run = Run(graph, data, validation, validation_batch_size, callbacks, seed if shuffle else None)
     traces = graph.traces
     try:
         with controls.use(graph.controls):
-            graph.controls.begin(rows, initial_epoch)
             run.epochs(initial_epoch, epochs, validation_freq)
     finally:  # after Ctrl-C too the history tells what was done
         model.history.updates, model.history.batch_sizes = run.updates, run.batch_sizes
@@ -101,10 +96,21 @@ def fit(
     return model.history
 
 
-def positive(name, value, low=1):
+def integer(name, value, low=0):
     if isinstance(value, bool) or int(value) != value or not low <= value < 2**31:
         raise ValueError(f"{name}={value!r} must be an integer of at least {low} and below 2**31")
     return int(value)
+
+
+def callback_list(callbacks, model, verbose, epochs, steps):
+    """The callbacks with Keras's History and progress bar; a list that was put together before is taken as it is."""
+    if isinstance(callbacks, keras.callbacks.CallbackList):
+        if not any(isinstance(callback, keras.callbacks.History) for callback in callbacks.callbacks):
+            raise ValueError("a CallbackList for tfnn.fit needs a History: make it with add_history=True")
+        return callbacks
+    return keras.callbacks.CallbackList(
+        callbacks, add_history=True, add_progbar=verbose != 0, verbose=verbose, epochs=epochs, steps=steps, model=model
+    )
 
 
 def graph_for(model, data, micro_batch, accumulate, jit_compile):
@@ -135,11 +141,14 @@ class Run:
     def epochs(self, first, last, validation_freq):
         self.model.stop_training = False
         self.callbacks.on_train_begin()
+        first = self.graph.compiled.restored_epoch() or first
+        self.graph.controls.begin(self.rows, first)
         logs = {}
         for epoch in range(first, last):
             self.callbacks.on_epoch_begin(epoch)
             self.batch_sizes.append(self.graph.controls.batch_size)
-            self.set_progress_target(-(-self.rows // self.batch_sizes[-1]))
+            for bar in self.progress:  # now that the callbacks have set the batch size
+                set_progress_target(bar, steps=-(-self.rows // self.batch_sizes[-1]))
             logs = self.train(epoch)
             if self.validation is not None and self.graph.compiled.validates(epoch, validation_freq):
                 logs |= {f"val_{name}": value for name, value in self.validate().items()}
@@ -192,22 +201,3 @@ class Run:
             self.callbacks.on_test_batch_end(step - 1, logs)
         self.callbacks.on_test_end(logs)
         return logs
-
-    def set_progress_target(self, steps):
-        """A grown batch makes an epoch's updates fewer; the bar is told once the callbacks have set the batch size."""
-        for bar in self.progress:
-            bar.target = bar.progbar.target = steps
-
-
-def wants_batches(callback):
-    """Whether a callback has batch-level work to do. Keras's own that override these hooks but seldom use them are known."""
-    known = keras.callbacks
-    if isinstance(callback, known.ProgbarLogger):
-        return False
-    if isinstance(callback, known.TensorBoard):
-        return callback.update_freq != "epoch"
-    if isinstance(callback, (known.ModelCheckpoint, known.BackupAndRestore)):
-        return callback.save_freq != "epoch"
-    hooks = "on_train_batch_begin", "on_train_batch_end", "on_batch_begin", "on_batch_end"
-    plain = lambda hook: getattr(type(callback), hook) is getattr(known.Callback, hook) and hook not in vars(callback)
-    return not all(map(plain, hooks))

@@ -69,11 +69,10 @@ class TrainingGraph:
             state = tf.while_loop(more, accumulated, state)
         elif not self.static:
             state = tf.while_loop(more, lambda row, updates: single(row, updates, tf.minimum(size, rows - row)), state)
-        else:  # a tail of its own shape comes after the loop: a branch inside it costs XLA a third of the time
-            state = tf.while_loop(
-                lambda row, updates: (row + size <= rows) & (updates < limit), lambda *state: single(*state, size), state
-            )
-            if rows % size:
+        else:  # the tail, of a static shape of its own, comes after the loop: a branch inside costs XLA a third of the time
+            full = lambda row, updates: (row + size <= rows) & (updates < limit)
+            state = tf.while_loop(full, lambda *state: single(*state, size), state)
+            if rows % size:  # a loop of one turn: a tf.cond here takes XLA forty times as long to compile
                 state = tf.while_loop(more, lambda *state: single(*state, rows % size), state)
         return *state, self.compiled.model.get_metrics_result()
 
@@ -89,8 +88,12 @@ class TrainingGraph:
 
     def begin_at(self, row):
         """Resets the metrics at the first row. In the graph, because a call of its own would cost as much as 5 updates."""
-        reset = lambda: (self.compiled.model.reset_metrics(), 0)[1]
-        tf.cond(tf.equal(row, 0), reset, lambda: 0)
+
+        def reset():
+            self.compiled.model.reset_metrics()
+            return True
+
+        tf.cond(tf.equal(row, 0), reset, lambda: False)
 
     def over_parts(self, step, carry, row, end, size, rows):
         """carry = step(carry, start, examples) over row..end in parts of `size`; the last of an epoch may be smaller."""
@@ -108,30 +111,34 @@ class TrainingGraph:
         return [tf.zeros(w.shape, w.dtype) for w in self.compiled.weights], tf.constant(0.0)
 
     def part(self, total, data):
-        """Forward, backward, metrics of one micro-batch; adds n_j · gradient_j and n_j to `total`.
+        """The gradients of one micro-batch, added to `total` where there is one: (Σ n_j · gradient_j, Σ n_j).
 
         Keras's losses are means over examples, so the weighted sum over Σ n_j is the mean over the whole batch. The
         weight stands inside the tape: outside it would be wrong with a synchronized BatchNorm. n_j is counted in
         micro-batches, so that it is at most 1 and does not push a scaled float16 loss towards overflow.
         """
+        if total is None:
+            return self.gradients(data, lambda loss: loss), tf.constant(1.0)
+        weight = examples(data) / self.micro_batch
+        gradients = self.gradients(data, lambda loss: loss * tf.cast(weight, loss.dtype))
+        return [a + tf.convert_to_tensor(g) for a, g in zip(total[0], gradients)], total[1] + weight
+
+    def gradients(self, data, weighted):
+        """Forward, backward, metrics: the gradients of `weighted(loss)`, zero where the loss does not depend on a weight."""
         x, y, sample_weight = data
-        rows = tf.cast(tf.shape(tf.nest.flatten(x)[0])[0], tf.float32)
         with tf.GradientTape() as tape:
             y_pred = self.compiled.forward(x, training=True)
             if self.accumulate and masked(y_pred):
                 raise ValueError("a growing batch sums gradients of micro-batches, which is not exact for a masked output")
             loss = self.compiled.loss(x, y, y_pred, sample_weight, training=True)
-            weight = rows / self.micro_batch if self.accumulate else 1.0
-            goal = self.compiled.optimizer.scale_loss(loss * tf.cast(weight, loss.dtype) if self.accumulate else loss)
+            goal = self.compiled.optimizer.scale_loss(weighted(loss))
+        self.compiled.track(loss, examples(data), y, y_pred, sample_weight)
         gradients = tape.gradient(goal, self.compiled.weights)
-        self.compiled.track(loss, rows, x, y, y_pred, sample_weight)
         self.reached = [gradient is not None for gradient in gradients]
-        gradients = [tf.zeros(w.shape, w.dtype) if g is None else g for g, w in zip(gradients, self.compiled.weights)]
-        if not self.accumulate:
-            return gradients, weight
-        return [a + tf.convert_to_tensor(g) for a, g in zip(total[0], gradients)], total[1] + weight
+        return [tf.zeros(w.shape, w.dtype) if g is None else g for g, w in zip(gradients, self.compiled.weights)]
 
     def update(self, total):
+        """One update with Σ n_j g_j / Σ n_j; a weight that the loss does not depend on is left out, as by Keras."""
         gradients, weight = total
         if self.accumulate:
             gradients = [g / tf.cast(weight, g.dtype) for g in gradients]
@@ -141,9 +148,13 @@ class TrainingGraph:
         x, y, sample_weight = data
         y_pred = self.compiled.forward(x, training=False)
         loss = self.compiled.loss(x, y, y_pred, sample_weight, training=False)
-        rows = tf.cast(tf.shape(tf.nest.flatten(x)[0])[0], tf.float32)
-        self.compiled.track(loss, rows, x, y, y_pred, sample_weight)
+        self.compiled.track(loss, examples(data), y, y_pred, sample_weight)
         return 1
+
+
+def examples(data):
+    """The number of examples of a micro-batch, float32."""
+    return tf.cast(tf.shape(tf.nest.flatten(data)[0])[0], tf.float32)
 
 
 def take(data, order, start, size):

@@ -7,18 +7,12 @@ import tensorflow as tf
 NOT_DENSE = (tf.data.Dataset, keras.utils.PyDataset, tf.RaggedTensor, tf.SparseTensor)
 
 
-def tensors(x, y=None, sample_weight=None, class_weight=None):
+def tensors(x, y=None, sample_weight=None):
     """(x, y, sample_weight), each None, a tensor or a nest of tensors with the examples first.
 
     Raises:
         ValueError: for no data, lengths that differ, or what is no array.
     """
-    if class_weight is not None:
-        if sample_weight is not None:
-            raise ValueError("give class_weight or sample_weight, not both")
-        if y is None:
-            raise ValueError("class_weight needs labels y")
-        sample_weight = weights_of_classes(y, class_weight)
     data = tuple(keras.tree.map_structure(tensor, part) for part in (x, y, sample_weight))
     count(data)
     return data
@@ -54,9 +48,17 @@ def count(data):
     return lengths["x"][0]
 
 
+def with_class_weights(data, class_weight):
+    """`data` with the weight of each example's class, 1 where none is given, for a sample weight."""
+    x, y, sample_weight = data
+    if sample_weight is not None:
+        raise ValueError("give class_weight or sample_weight, not both")
+    if not tf.is_tensor(y):
+        raise ValueError("class_weight needs one array of labels y")
+    return x, y, tf.constant(weights_of_classes(y.numpy(), class_weight))
+
+
 def weights_of_classes(y, class_weight):
-    """Each example's weight is that of its class, 1 where none is given."""
-    y = np.asarray(y)
     if y.ndim > 1:
         y = y.argmax(-1) if y.shape[-1] > 1 else y[..., 0]
     return np.array([class_weight.get(int(label), 1.0) for label in np.round(y)], keras.config.floatx())

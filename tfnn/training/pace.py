@@ -4,6 +4,7 @@
 class Pace:
     """The number of steps of the next call of a graph, such that it lasts about half a second.
 
+    Half, because a run that is interrupted has to wait for its end and still wants to save what was reached.
     A Python signal handler cannot run inside a TensorFlow call: the pieces are what lets Ctrl-C and SIGTERM through.
     """
 

@@ -1,8 +1,8 @@
 """When to compile with XLA: a rule that can be read, not a race of timings."""
 
 import keras
-import tensorflow as tf
 
+from tfnn.distribute import device_type
 from tfnn.training.compiled import layers_of
 
 # XLA's CPU backend runs these slower than TensorFlow's own kernels do, convolutions inside loops above all.
@@ -33,14 +33,19 @@ def choose_jit(model, asked):
 
     Args:
         model: a Keras model.
-        asked: what the caller of `fit` wants: True, False or "auto".
+        asked: what the caller of `fit` wants: True, False or "auto". It wins over what the model was compiled with, except
+            that "auto" keeps an explicit `compile(jit_compile=True)`; False cannot be told there from Keras's default.
 
     Returns:
         (bool, reason in words).
+
+    Raises:
+        ValueError: for another `asked`.
     """
     if asked not in (True, False, "auto"):
         raise ValueError(f"jit_compile={asked!r} must be True, False or 'auto'")
-    if isinstance(model.distribute_strategy, tf.distribute.TPUStrategy):
+    device = device_type(model.distribute_strategy)
+    if device == "TPU":
         return False, "a TPU compiles by itself"
     if asked != "auto":
         return asked, "as asked"
@@ -48,7 +53,7 @@ def choose_jit(model, asked):
     for layer in layers:
         if not layer.supports_jit:
             return False, f"layer {layer.name!r} does not support XLA"
-    if tf.config.list_logical_devices("GPU"):
+    if device == "GPU":
         return True, "a GPU gains from fused kernels"
     if model.jit_compile:
         return True, "as compiled"

@@ -1,0 +1,3 @@
+"""What a trained model does."""
+
+from tfnn.diagnose.accuracy import accuracy, interval

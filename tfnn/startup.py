@@ -1,0 +1,73 @@
+"""What comes before all other imports: it says what is missing, and keeps the command line quiet meanwhile."""
+
+import importlib.metadata
+import importlib.util
+import json
+import os
+import pathlib
+import signal
+import sys
+
+DISTRIBUTIONS = "tensorflow", "tensorflow-tpu", "tensorflow-cpu"
+OLDEST = (2, 20)
+COMMAND_LINE = pathlib.Path(sys.argv[0]).name == "tfnn" or sys.orig_argv[1:3] == ["-m", "tfnn"]
+
+
+def begin():
+    """Raises ImportError without a TensorFlow that serves, or where Keras is configured for another backend.
+
+    The package is imported before the code of its command can run, so what that needs at import stands here, too.
+    """
+    if COMMAND_LINE:
+        signal.signal(signal.SIGINT, signal.SIG_DFL)  # there is nothing to save yet; `main` takes over
+    if importlib.util.find_spec("tensorflow") is None:
+        refuse('tfnn needs TensorFlow, which is missing. Type: pip install "tfnn[cpu]" (or tfnn[gpu], tfnn[tpu])')
+    for name in DISTRIBUTIONS:
+        version = installed_version(name)
+        if version and tuple(map(int, version.split(".")[:2])) < OLDEST:
+            refuse(f'tfnn needs TensorFlow 2.20 or 2.21, found {name} {version}. Type: pip install -U "tfnn[cpu]"')
+    if configured_backend() != "tensorflow":
+        refuse(
+            f"tfnn runs on Keras's TensorFlow backend, but {configured_backend()} is configured."
+            " Type: export KERAS_BACKEND=tensorflow (in Python, before keras is imported:"
+            ' os.environ["KERAS_BACKEND"] = "tensorflow")'
+        )
+    if COMMAND_LINE:
+        import_quietly()
+
+
+def refuse(message):
+    """An ImportError; on the command line one line and exit code 2."""
+    if COMMAND_LINE:
+        print(f"tfnn: error: {message}", file=sys.stderr)
+        sys.exit(2)
+    raise ImportError(message)
+
+
+def import_quietly():
+    """TensorFlow writes to the process's standard error as it is loaded, before it heeds any setting."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 2)
+    try:
+        importlib.import_module("tensorflow")
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(nowhere)
+
+
+def installed_version(name):
+    try:
+        return importlib.metadata.version(name)
+    except importlib.metadata.PackageNotFoundError:
+        return None
+
+
+def configured_backend():
+    """Keras's backend, found as Keras finds it, but without importing Keras, which fails where that backend is missing."""
+    if "keras" in sys.modules:
+        return sys.modules["keras"].config.backend()
+    settings = pathlib.Path(os.environ.get("KERAS_HOME", pathlib.Path.home() / ".keras"), "keras.json")
+    stored = json.loads(settings.read_text()).get("backend") if settings.is_file() else None
+    return os.environ.get("KERAS_BACKEND") or stored or "tensorflow"

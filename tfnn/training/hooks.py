@@ -1,0 +1,26 @@
+"""What Keras's own callbacks want of a trainer that runs many updates at a time."""
+
+import keras
+
+# Callbacks of Keras that override the batch hooks, and when these have work to do.
+KNOWN = {
+    keras.callbacks.ProgbarLogger: lambda bar: False,
+    keras.callbacks.TensorBoard: lambda board: board.update_freq != "epoch" or board._should_trace,
+    keras.callbacks.ModelCheckpoint: lambda checkpoint: checkpoint.save_freq != "epoch",
+    keras.callbacks.BackupAndRestore: lambda backup: backup.save_freq != "epoch",
+}
+BATCH_HOOKS = "on_train_batch_begin", "on_train_batch_end", "on_batch_begin", "on_batch_end"
+
+
+def wants_batches(callback):
+    """Whether a callback has work to do at each batch: every update is then a piece of the run."""
+    known = next((known for known in KNOWN if isinstance(callback, known)), None)
+    if known and KNOWN[known](callback):
+        return True
+    plain = known or keras.callbacks.Callback
+    return any(getattr(type(callback), hook) is not getattr(plain, hook) or hook in vars(callback) for hook in BATCH_HOOKS)
+
+
+def set_progress_target(bar, steps):
+    """Tells a `ProgbarLogger` that an epoch has another number of steps: a grown batch makes updates fewer."""
+    bar.target = bar.progbar.target = steps
