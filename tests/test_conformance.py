@@ -147,9 +147,6 @@ def test_layer_round_trips(name, tmp_path):
     np.testing.assert_array_equal(keras.saving.load_model(tmp_path / "model.keras")(x), model(x))
 
 
-ARGUMENTS = {"self", "args", "kwargs"}
-
-
 @each({**LAYERS, **OPTIMIZERS, **SCHEDULES, **INITIALIZERS})
 def test_config_is_the_constructors_arguments(name):
     for table in LAYERS, OPTIMIZERS, SCHEDULES, INITIALIZERS:
@@ -159,8 +156,9 @@ def test_config_is_the_constructors_arguments(name):
     for parent in type(part).__mro__:
         if parent.__module__.startswith(("tfnn", "keras")) and "__init__" in vars(parent):
             parameters |= set(inspect.signature(parent.__init__).parameters)
+    own = set(inspect.signature(type(part).__init__).parameters) - {"self", "args", "kwargs"}
     config = part.get_config()
-    assert set(config) <= parameters
+    assert own <= set(config) <= parameters
     json.dumps(config)
 
 
@@ -206,9 +204,9 @@ def test_optimizer_round_trips_in_mid_run(name, tmp_path):
 @each(OPTIMIZERS)
 @pytest.mark.parametrize("dtype", ["float64", "bfloat16", "float16"])
 def test_optimizer_updates_every_float_dtype(name, dtype):
-    low = {"float64": 1e-5, "bfloat16": 0.05, "float16": 0.01}[dtype]
+    tolerance = {"float64": 3e-5, "bfloat16": 0.15, "float16": 0.03}[dtype]
     for a, b in zip(quadratic(OPTIMIZERS[name](), 4, dtype=dtype), quadratic(OPTIMIZERS[name](), 4), strict=True):
-        np.testing.assert_allclose(a.astype("float32"), b, atol=low * 3)
+        np.testing.assert_allclose(a.astype("float32"), b, atol=tolerance)
 
 
 # Schedules, initializers, callbacks, models
@@ -248,6 +246,14 @@ def test_callback_runs_under_fit(name, xy):
     model = keras.Sequential([keras.Input((64,)), keras.layers.Dense(10, "softmax")])
     model.compile(tfnn.optimizers.SGD(0.1), "sparse_categorical_crossentropy")
     assert len(tfnn.fit(model, *xy, epochs=2, verbose=0, callbacks=[CALLBACKS[name]()]).history["loss"]) == 2
+
+
+@each(MODELS)
+def test_model_gives_the_same_eagerly_in_a_graph_and_under_xla(name):
+    model, x = MODELS[name](), tf.constant(draw((3, 8, 8, 1)))
+    for jit in False, True:
+        graph = tf.function(lambda x: model(x, training=False), jit_compile=jit)
+        np.testing.assert_allclose(graph(x), model(x, training=False), rtol=1e-4, atol=1e-5)
 
 
 @each(MODELS)

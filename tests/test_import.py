@@ -1,6 +1,8 @@
 """`import tfnn`: what it says where something is missing, and that it does no work."""
 
 import os
+import pathlib
+import re
 import subprocess
 import sys
 
@@ -67,3 +69,14 @@ def test_import_adds_little_to_that_of_keras():
 def test_import_starts_no_tensorflow_runtime():
     code = "import tfnn, tensorflow as tf; tf.config.threading.set_inter_op_parallelism_threads(1)"
     assert python(code).returncode == 0
+
+
+def test_the_example_in_the_readme_runs(tmp_path):
+    """As it stands, in a process of its own."""
+    text = (pathlib.Path(__file__).parents[1] / "README.md").read_text()
+    (example,) = re.findall(r"```python\n(.*?)```", text, re.S)
+    path = os.pathsep.join([str(pathlib.Path(__file__).parents[1]), os.environ.get("PYTHONPATH", "")])
+    subprocess.run(
+        [sys.executable, "-c", example], check=True, capture_output=True, cwd=tmp_path, env={**os.environ, "PYTHONPATH": path}
+    )
+    assert (tmp_path / "models" / "digits" / "1" / "saved_model.pb").exists()

@@ -24,29 +24,21 @@ HEADER = f"{'what':34} {'against':36} {'ours':>10} {'peer':>10} {'unit':12} {'ra
 
 
 def compare(what, ours, peers, unit="ms/epoch", scale=1e3, rounds=7):
-    """Times `ours` against each of `peers` ({name: function}), alternating; the functions are called once before.
+    """Times `ours` against each of `peers` ({name: function}) in turn, A B A B, after a first call of each.
 
     Each function does a fixed amount of work; `scale` turns its seconds into `unit`. The ratio is the median of the
-    ratios of neighbouring runs, which holds when the machine's speed drifts.
+    ratios of neighbouring runs, which holds when the machine's speed drifts. Peers are met one by one: several at a time
+    would also measure how the thread pools of one library are in the way of another's.
     """
-    functions = {"tfnn": ours, **peers}
-    seconds = {name: [] for name in functions}
-    for function in functions.values():
-        function()
-    for _ in range(rounds):
-        for name, function in functions.items():
-            began = time.perf_counter()
-            function()
-            seconds[name].append(time.perf_counter() - began)
-    middle = lambda values: statistics.median(values)
-    return [
-        Row(
-            what,
-            name,
-            middle(seconds["tfnn"]) * scale,
-            middle(seconds[name]) * scale,
-            unit,
-            middle([peer / our for our, peer in zip(seconds["tfnn"], seconds[name])]),
-        )
-        for name in peers
-    ]
+    ours()
+    for name, peer in peers.items():
+        peer()
+        pairs = [(seconds(ours), seconds(peer)) for _ in range(rounds)]
+        our_median, peer_median = (statistics.median(side) * scale for side in zip(*pairs))
+        yield Row(what, name, our_median, peer_median, unit, statistics.median(b / a for a, b in pairs))
+
+
+def seconds(function):
+    began = time.perf_counter()
+    function()
+    return time.perf_counter() - began

@@ -2,27 +2,37 @@
 
 import tensorflow as tf
 
+SHADOW = 0.35  # of the darkest ink: what is lighter than that is taken for paper in a shadow
+FINE = 28  # a speck is what vanishes when the picture is averaged to about so many squares a side
+
 
 def light_ink(image):
     """One image, float32 (H, W, 1) of 0 to 255, to light ink on a dark ground.
 
-    An image whose border is dark already is left as it is. Where the border is lighter than mid-grey it is taken for
-    paper: the image is inverted against the paper's brightness, stretched so that the darkest ink is 255, and cut to a
-    square around the ink.
+    An image whose border is dark already is left as it is. Where the border is lighter than the middle of the image's
+    own range it is taken for paper: the image is inverted against the paper, stretched from shadow (0) to the darkest
+    ink (255), and cut to a square around the ink.
     """
     border = tf.concat([image[0], image[-1], image[:, 0], image[:, -1]], 0)
-    paper = tf.reduce_mean(border)
-    return tf.cond(paper > 127.5, lambda: crop_to_ink(stretch(paper - image)), lambda: image)
+    paper, middle = tf.reduce_mean(border), (tf.reduce_max(image) + tf.reduce_min(image)) / 2
+    return tf.cond(paper > tf.maximum(middle, 64.0), lambda: crop_to_ink(stretch(paper - image)), lambda: image)
 
 
 def stretch(ink):
-    ink = tf.maximum(ink, 0.0)
-    return 255 * ink / tf.maximum(tf.reduce_max(ink), 1.0)
+    share = ink / tf.maximum(tf.reduce_max(smooth(ink)), 1.0)
+    return 255 * tf.clip_by_value((share - SHADOW) / (1 - SHADOW), 0.0, 1.0)
 
 
-def crop_to_ink(ink, threshold=96.0):
-    """The square around all pixels above `threshold`, padded with ground where it reaches out of the image."""
-    marks = ink[..., 0] > threshold
+def smooth(ink):
+    """The mean of each pixel's neighbourhood, which sensor noise and specks do not survive."""
+    side = tf.maximum(1, tf.reduce_min(tf.shape(ink)[:2]) // FINE)
+    kernel = tf.ones([side, side, 1, 1]) / tf.cast(side * side, tf.float32)
+    return tf.nn.conv2d(ink[None], kernel, 1, "SAME")[0]
+
+
+def crop_to_ink(ink):
+    """The square around the ink, padded with ground where it reaches out of the image."""
+    marks = smooth(ink)[..., 0] > 127.5
     top, bottom = extent(tf.reduce_any(marks, 1))
     left, right = extent(tf.reduce_any(marks, 0))
     side = tf.maximum(bottom - top, right - left)
