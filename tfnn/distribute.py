@@ -14,6 +14,10 @@ def strategy(name="auto"):
 
     Raises:
         ValueError: for an unknown name, or a device that this TensorFlow does not see.
+
+    Example:
+        >>> with tfnn.distribute.strategy("auto").scope():
+        ...     model = tfnn.models.resnet((8, 8, 1), 10)
     """
     if name not in NAMES:
         raise ValueError(f"strategy {name!r} must be one of {', '.join(NAMES)}")

@@ -39,3 +39,11 @@ def test_branch_learns_once_gamma_moves():
 def test_refuses(filters, strides):
     with pytest.raises(ValueError, match=f"filters={filters} and strides={strides}"):
         ResidualBlock(filters, strides)
+
+
+def test_training_reaches_the_norms_inside():
+    block = ResidualBlock(4)
+    block(images(), training=False)
+    np.testing.assert_array_equal(block.branch[1].moving_mean, np.zeros(4))
+    block(images(), training=True)
+    assert np.abs(block.branch[1].moving_mean).min() > 0

@@ -15,6 +15,10 @@ def digits():
     Repository, 1998, doi:10.24432/C50P49, licence CC BY 4.0. The images are light ink on a dark ground and fill their
     frame; `Dataset.prepare` brings a photograph of dark ink on light paper to that form. The file was made by
     `tfnn/data/make_digits.py`.
+
+    Example:
+        >>> data = tfnn.data.digits()
+        >>> x, y = data.train.x / 16, data.train.y
     """
     with importlib.resources.files("tfnn.data").joinpath("digits.npz").open("rb") as file, np.load(file) as stored:
         images, labels, parts = stored["images"][..., None], stored["labels"].astype(np.int32), stored["parts"]

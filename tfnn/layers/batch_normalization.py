@@ -19,8 +19,8 @@ def fused_batch_norm(x, gamma, beta, epsilon):
     return y, mean, unbiased * ((n - 1) / n)  # the kernel gives Σ/(n−1) where algorithm 1 has Σ/n
 
 
-def frozen_batch_norm(x, gamma, beta, mean, variance, epsilon):
-    """`batch_norm` at test: the moving moments stand for those of the batch."""
+def fused_frozen_norm(x, gamma, beta, mean, variance, epsilon):
+    """γ (x − mean)/√(variance + ε) + β with given moments, for images, in one kernel."""
     return tf.raw_ops.FusedBatchNormV3(
         x=x, scale=gamma, offset=beta, mean=mean, variance=variance, epsilon=epsilon, is_training=False
     )[0]
@@ -45,27 +45,26 @@ class BatchNormalization(keras.layers.BatchNormalization):
     def call(self, inputs, training=None, mask=None):
         if mask is not None or self.synchronized or self.renorm or self.axis not in (-1, len(inputs.shape) - 1):
             return super().call(inputs, training=training, mask=mask)
-        image = len(inputs.shape) == 4 and inputs.dtype in (tf.float16, tf.bfloat16, tf.float32)
-        x = inputs if image else tf.cast(inputs, keras.backend.result_type(inputs.dtype, "float32"))
-        moment = tf.float32 if image else x.dtype
+        fused = len(inputs.shape) == 4 and inputs.dtype in (tf.float16, tf.bfloat16, tf.float32)
+        x = inputs if fused else tf.cast(inputs, keras.backend.result_type(inputs.dtype, "float32"))
+        moment = tf.float32 if fused else x.dtype
         gamma = tf.cast(self.gamma, moment) if self.scale else tf.ones_like(self.moving_mean, moment)
         beta = tf.cast(self.beta, moment) if self.center else tf.zeros_like(self.moving_mean, moment)
-        if training and self.trainable:
-            y, mean, variance = (
-                fused_batch_norm(x, gamma, beta, self.epsilon)
-                if image
-                else batch_norm(x, gamma, beta, self.epsilon, self._reduction_axes)
-            )
-            self.move(self.moving_mean, mean)
-            self.move(self.moving_variance, variance)
-        else:
-            mean, variance = tf.cast(self.moving_mean, moment), tf.cast(self.moving_variance, moment)
-            y = (
-                frozen_batch_norm(x, gamma, beta, mean, variance, self.epsilon)
-                if image
-                else tf.nn.batch_normalization(x, mean, variance, beta, gamma, self.epsilon)
-            )
-        return tf.cast(y, self.compute_dtype)
+        normalize = self.by_batch if training and self.trainable else self.by_moving_moments
+        return tf.cast(normalize(x, gamma, beta, fused), self.compute_dtype)
 
-    def move(self, moving, batch):
-        moving.assign(moving * self.momentum + tf.cast(batch, moving.dtype) * (1 - self.momentum))
+    def by_batch(self, x, gamma, beta, fused):
+        """Normalises by the moments of the batch, towards which the moving ones move."""
+        if fused:
+            y, mean, variance = fused_batch_norm(x, gamma, beta, self.epsilon)
+        else:
+            y, mean, variance = batch_norm(x, gamma, beta, self.epsilon, axes=list(range(len(x.shape) - 1)))
+        for moving, batch in (self.moving_mean, mean), (self.moving_variance, variance):
+            moving.assign(moving * self.momentum + tf.cast(batch, moving.dtype) * (1 - self.momentum))
+        return y
+
+    def by_moving_moments(self, x, gamma, beta, fused):
+        mean, variance = tf.cast(self.moving_mean, gamma.dtype), tf.cast(self.moving_variance, gamma.dtype)
+        if fused:
+            return fused_frozen_norm(x, gamma, beta, mean, variance, self.epsilon)
+        return tf.nn.batch_normalization(x, mean, variance, beta, gamma, self.epsilon)

@@ -62,13 +62,8 @@ class ResidualBlock(keras.layers.Layer):
             dtype=self.dtype_policy,
         )
 
-    def call(self, inputs, training=None):
-        return self.activation(self.follow(self.branch, inputs, training) + self.follow(self.shortcut, inputs, training))
-
-    def follow(self, path, x, training):
-        for layer in path:
-            x = layer(x, training=training) if isinstance(layer, BatchNormalization) else layer(x)
-        return x
+    def call(self, inputs):
+        return self.activation(follow(self.branch, inputs) + follow(self.shortcut, inputs))
 
     def compute_output_shape(self, input_shape):
         batch, height, width, _ = input_shape
@@ -83,3 +78,9 @@ class ResidualBlock(keras.layers.Layer):
             "strides": self.strides,
             "kernel_initializer": initializer,
         }
+
+
+def follow(path, x):
+    for layer in path:  # Keras hands `training` on to layers that are called inside a layer
+        x = layer(x)
+    return x

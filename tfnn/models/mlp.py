@@ -13,6 +13,9 @@ def mlp(input_shape, classes, hidden=(128, 128), standardize=None):
         classes: number of classes.
         hidden: widths of the hidden layers.
         standardize: an adapted `tfnn.layers.Standardize` to stand first, or None.
+
+    Example:
+        >>> model = tfnn.models.mlp((28, 28, 1), 10, hidden=(256, 128))
     """
     x = inputs = keras.Input(input_shape)
     if standardize is not None:

@@ -21,6 +21,10 @@ def resnet(input_shape, classes, depth=20, width=16, standardize=None):
 
     Raises:
         ValueError: for a depth that is not 6n + 2, or an input that is no image.
+
+    Example:
+        >>> model = tfnn.models.resnet((32, 32, 3), 10, depth=20)
+        >>> model.compile(tfnn.optimizers.SGD(0.1, momentum=0.9), "sparse_categorical_crossentropy")
     """
     if len(input_shape) != 3:
         raise ValueError(f"input_shape={tuple(input_shape)} must be (height, width, channels)")

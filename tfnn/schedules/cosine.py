@@ -23,6 +23,9 @@ class Cosine(keras.optimizers.schedules.LearningRateSchedule):
 
     Raises:
         ValueError: if `decay_steps` is not positive, `initial_learning_rate` is negative or `alpha` is not in [0, 1].
+
+    Example:
+        >>> optimizer = tfnn.optimizers.SGD(tfnn.schedules.Cosine(0.1, decay_steps=10_000), momentum=0.9)
     """
 
     def __init__(self, initial_learning_rate, decay_steps, alpha=0.0, name="Cosine"):

@@ -43,6 +43,10 @@ def export(model, directory, *, labels=None, preprocess=None, prepare=None, from
     Raises:
         ValueError: for a model of another form, labels of another number, or outputs that are no probabilities.
         FileExistsError: where the version is there already.
+
+    Example:
+        >>> path = tfnn.export(model, "models/digits", labels="0123456789", preprocess=lambda pixels: pixels / 255)
+        >>> name, probability = tfnn.serving.Bundle(path).classify(open("seven.png", "rb").read())[0]
     """
     directory = pathlib.Path(directory)
     height, width, channels = image_input(model)
