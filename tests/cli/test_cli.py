@@ -258,7 +258,7 @@ def test_ctrl_c_ends_within_two_seconds_and_keeps_what_was_reached(tmp_path):
     began = time.perf_counter()
     process.send_signal(signal.SIGINT)
     output, errors = process.communicate(timeout=60)
-    assert time.perf_counter() - began < 6  # 1.3 s were measured; thrice the promised 2 s, for a machine that is shared
+    assert time.perf_counter() - began < 6  # 1.5 s were measured; thrice the promised 2 s, for a machine that is shared
     assert process.returncode == 130 and "Traceback" not in errors
     assert "interrupted" in output
     result = json.loads((tmp_path / "run" / "result.json").read_text())

@@ -72,7 +72,7 @@ class TrainingGraph:
         else:  # the tail, of a static shape of its own, comes after the loop: a branch inside costs XLA a third of the time
             full = lambda row, updates: (row + size <= rows) & (updates < limit)
             state = tf.while_loop(full, lambda *state: single(*state, size), state)
-            if rows % size:  # a loop of one turn: a tf.cond here takes XLA forty times as long to compile
+            if rows % size:  # a loop of one turn: a tf.cond here takes XLA over thirty times as long to compile
                 state = tf.while_loop(more, lambda *state: single(*state, rows % size), state)
         return *state, self.compiled.model.get_metrics_result()
 
