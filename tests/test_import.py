@@ -61,6 +61,12 @@ def test_a_backend_from_the_configuration_file_is_noticed(tmp_path):
     assert "but numpy is configured" in process.stderr.splitlines()[-1]
 
 
+def test_a_damaged_configuration_file_is_passed_over(tmp_path):
+    (tmp_path / "keras.json").write_text("{")
+    environment = {name: value for name, value in os.environ.items() if name != "KERAS_BACKEND"} | {"KERAS_HOME": str(tmp_path)}
+    assert subprocess.run([sys.executable, "-c", "import tfnn"], env=environment).returncode == 0
+
+
 def test_import_adds_little_to_that_of_keras():
     """0.02 s were measured; a search for work at import would show in seconds. The least of three, for noise."""
     assert min(float(python(TIMED).stdout) for _ in range(3)) < 0.3

@@ -69,5 +69,8 @@ def configured_backend():
     if "keras" in sys.modules:
         return sys.modules["keras"].config.backend()
     settings = pathlib.Path(os.environ.get("KERAS_HOME", pathlib.Path.home() / ".keras"), "keras.json")
-    stored = json.loads(settings.read_text()).get("backend") if settings.is_file() else None
+    try:
+        stored = json.loads(settings.read_text()).get("backend")
+    except (OSError, ValueError):  # Keras passes over a file that is missing or damaged
+        stored = None
     return os.environ.get("KERAS_BACKEND") or stored or "tensorflow"

@@ -145,6 +145,13 @@ def test_a_corrupt_image_is_named_or_skipped(pictures):
     assert sum(len(part.y) for part in (data.train, data.validation, data.test)) == 19
 
 
+def test_a_folder_of_unreadable_images_alone_is_refused(pictures):
+    for file in [*pictures.rglob("*.jpg"), *pictures.rglob("*.PNG")]:
+        file.write_bytes(b"no image")
+    with pytest.warns(UserWarning, match="skipped"), pytest.raises(ValueError, match="dark: 0 readable images"):
+        tfnn.data.folder(pictures, skip_bad_images=True)
+
+
 def test_folder_refuses(tmp_path, pictures):
     with pytest.raises(FileNotFoundError, match="nowhere: no such folder"):
         tfnn.data.folder(tmp_path / "nowhere")

@@ -50,5 +50,7 @@ def test_add_l2_refuses_a_negative_strength():
 
 def test_add_l2_of_0_adds_nothing_and_replaces_nothing():
     assert tfnn.models.add_l2(tfnn.models.mlp((4,), 2), 0).losses == []
+    regularised = tfnn.models.add_l2(tfnn.models.mlp((4,), 2), 0.1)
+    assert len(tfnn.models.add_l2(regularised, 0).losses) == len(regularised.losses) == 3
     with pytest.raises(ValueError, match="would replace the regularizer of .*kernel"):
         tfnn.models.add_l2(tfnn.models.add_l2(tfnn.models.mlp((4,), 2), 0.1), 0.1)

@@ -115,7 +115,7 @@ def fit(model, data, options, folder):
     return {
         "train_seconds": round(seconds, 2),
         "interrupted": interrupted,
-        "updates": history.updates,
+        "updates": int(model.optimizer.iterations),
         "traces": history.traces,
         "batch_sizes": history.batch_sizes,
         "history": {name: [float(value) for value in values] for name, values in history.history.items()},

@@ -44,11 +44,11 @@ def folder(path, image_size=None, seed=0, skip_bad_images=False):
     check_classes(names, path)
     shapes = list(in_parallel(shape_or_none, [file for file, _ in found]))
     report_bad([file for (file, _), shape in zip(found, shapes) if shape is None], skip_bad_images)
-    files, labels = zip(*(entry for entry, shape in zip(found, shapes) if shape is not None))
+    found = [entry for entry, shape in zip(found, shapes) if shape is not None]
+    files, labels = [file for file, _ in found], np.array([label for _, label in found], np.int32)
     for label, count in enumerate(np.bincount(labels, minlength=len(names))):
         if count < 3:
             raise ValueError(f"{path / names[label]}: {count} readable images; a class needs at least 3")
-    labels = np.array(labels, np.int32)
     whole = Part(read(files, [shape for shape in shapes if shape is not None], image_size), labels, tuple(map(str, files)))
     held = [round(share * len(labels)) for share in SHARES[1:]]
     parts = stratified(labels, [len(labels) - sum(held), *held], seed)

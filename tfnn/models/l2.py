@@ -22,10 +22,10 @@ def add_l2(model, strength):
     """
     if not strength >= 0:
         raise ValueError(f"strength={strength} must not be negative")
-    kernels = [weight for weight in model.trainable_weights if len(weight.shape) >= 2]
+    kernels = [weight for weight in model.trainable_weights if len(weight.shape) >= 2 and strength]
     taken = [kernel.path for kernel in kernels if kernel.regularizer is not None]
     if taken:
         raise ValueError(f"add_l2 would replace the regularizer of {', '.join(taken)}")
-    for kernel in kernels if strength else ():
+    for kernel in kernels:
         kernel.regularizer = keras.regularizers.L2(strength)
     return model

@@ -60,8 +60,7 @@ def fit(
 
     Raises:
         ValueError: for a model that is not compiled, brings its own `train_step`, `test_step` or `compute_metrics`, or has
-            several replicas; for inputs other than dense arrays, for
-            arrays of different length, and for arguments out of range.
+            several replicas; for inputs other than dense arrays, arrays of different length, and arguments out of range.
 
     Example:
         >>> model.compile(tfnn.optimizers.SGD(0.1, momentum=0.9), "sparse_categorical_crossentropy", metrics=["accuracy"])
