@@ -18,11 +18,12 @@ class Controls:
 
     Args:
         micro_batch: examples of one forward and backward pass on all replicas together. It is static in the graph; an
-            update sums the gradients of `accumulation` of them.
+            update sums the gradients of `micro_batches` of them.
     """
 
     def __init__(self, micro_batch):
         self.micro_batch, self.rows = micro_batch, None
+        self.micro_batches = 1  # beside the variable, whose reading between two calls of a graph costs as much as an update
         self.accumulation = tf.Variable(1, dtype=tf.int32, trainable=False)
         self.learning_rate_scale = tf.Variable(1.0, trainable=False)
         self.examples = tf.Variable(0, dtype=tf.int64, trainable=False)
@@ -30,14 +31,13 @@ class Controls:
     def begin(self, rows, epoch):
         """Starts a run over `rows` examples at the start of `epoch`."""
         self.rows = rows
-        self.accumulation.assign(1)
-        self.learning_rate_scale.assign(1.0)
+        self.accumulate(1, scale=1.0)
         self.examples.assign(rows * epoch)
 
     @property
     def batch_size(self):
         """Examples of one update."""
-        return self.micro_batch * int(self.accumulation)
+        return self.micro_batch * self.micro_batches
 
     @batch_size.setter
     def batch_size(self, size):
@@ -47,9 +47,13 @@ class Controls:
                 f"batch size {size} must be between the micro-batch of {self.micro_batch}, which the graph holds"
                 f" from the start, and the {self.rows} training examples"
             )
-        accumulation = min(round(size / self.micro_batch), self.rows // self.micro_batch)
-        self.accumulation.assign(accumulation)
-        self.learning_rate_scale.assign(accumulation * self.micro_batch / size)
+        micro_batches = min(round(size / self.micro_batch), self.rows // self.micro_batch)
+        self.accumulate(micro_batches, scale=micro_batches * self.micro_batch / size)
+
+    def accumulate(self, micro_batches, scale):
+        self.micro_batches = micro_batches
+        self.accumulation.assign(micro_batches)
+        self.learning_rate_scale.assign(scale)
 
     @property
     def epochs(self):

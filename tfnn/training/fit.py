@@ -172,12 +172,12 @@ class Run:
         return dict(logs)
 
     def piece(self, order, row):
-        accumulation = int(self.graph.controls.accumulation)
-        limit = self.model.steps_per_execution if self.every_update else max(1, self.graph.pace.steps // accumulation)
+        parts = self.graph.controls.micro_batches
+        limit = self.model.steps_per_execution if self.every_update else max(1, self.graph.pace.steps // parts)
         began = time.perf_counter()
         row, updates, logs = self.train_function(self.data, order, tf.constant(row), tf.constant(limit))
         row, updates = int(row), int(updates)
-        self.graph.pace.record(updates * accumulation, time.perf_counter() - began)
+        self.graph.pace.record(updates * parts, time.perf_counter() - began)
         return row, updates, logs
 
     @functools.cached_property
