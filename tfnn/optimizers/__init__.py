@@ -1,4 +1,9 @@
 """Optimizers (lecture, section 5): the update rule first, TensorFlow's fused kernel where there is one."""
 
+from tfnn.optimizers.adagrad import Adagrad
+from tfnn.optimizers.adam import Adam, AdamW
 from tfnn.optimizers.base import Optimizer
+from tfnn.optimizers.lamb import LAMB
+from tfnn.optimizers.lars import LARS
+from tfnn.optimizers.rmsprop import RMSprop
 from tfnn.optimizers.sgd import SGD

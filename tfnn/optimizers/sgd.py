@@ -3,12 +3,13 @@
 import keras
 import tensorflow as tf
 
-from tfnn.optimizers.base import Hyperparameter, Optimizer
+from tfnn.optimizers.base import Optimizer
+from tfnn.optimizers.hyperparameter import Hyperparameter
 
 
 def descent(w, g, lr):
     """Eq. 1: θ ← θ − η g."""
-    return w - lr * g
+    return (w - lr * g,)
 
 
 def momentum(w, g, v, lr, mu):
@@ -67,26 +68,20 @@ class SGD(Optimizer):
         self.momentum, self.nesterov = momentum, nesterov
         self.slots = ("momentum",) if momentum else ()
 
-    def kernel_step(self, w, g, lr, v=None):
+    def letters(self, h, lr, t):
+        return {"lr": lr, "mu": h.momentum} if self.slots else {"lr": lr}
+
+    @property
+    def rule(self):
+        return descent if not self.slots else nesterov if self.nesterov else momentum
+
+    def kernel(self, w, g, v=None, lr=None, mu=None):
         if v is None:
             tf.raw_ops.ResourceApplyGradientDescent(var=w.handle, alpha=lr, delta=g)
         else:
             tf.raw_ops.ResourceApplyKerasMomentum(
-                var=w.handle,
-                accum=v.handle,
-                lr=lr,
-                grad=g,
-                momentum=self.tensor("momentum", g.dtype),
-                use_nesterov=self.nesterov,
+                var=w.handle, accum=v.handle, lr=lr, grad=g, momentum=mu, use_nesterov=self.nesterov
             )
 
-    def rule_step(self, w, g, lr, v=None):
-        if v is None:
-            return w.assign(descent(w, g, lr))
-        rule = nesterov if self.nesterov else momentum
-        new_w, new_v = rule(w, g, v, lr, self.tensor("momentum", g.dtype))
-        v.assign(new_v)
-        w.assign(new_w)
-
     def get_config(self):
-        return {**super().get_config(), "momentum": self.momentum, "nesterov": self.nesterov}
+        return {**super().get_config(), "nesterov": self.nesterov}
