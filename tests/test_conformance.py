@@ -64,6 +64,7 @@ INITIALIZERS = {
     "Orthogonal": lambda: tfnn.initializers.Orthogonal(seed=3),
     "Orthogonal, transposed": lambda: tfnn.initializers.Orthogonal(2.0, seed=3, kernel="transposed"),
     "Zeros": lambda: tfnn.initializers.Zeros(),
+    "lsuv": None,  # acts on a whole model: tests/initializers/test_lsuv.py
 }
 CALLBACKS = {"BatchSizeScheduler": lambda: tfnn.callbacks.BatchSizeScheduler({1: 64})}
 MODELS = {

@@ -10,6 +10,7 @@ from tfnn.initializers.fan_out import FanOutNormal
 from tfnn.initializers.glorot import GlorotNormal, GlorotReluNormal, GlorotUniform
 from tfnn.initializers.he import HeNormal, HeUniform
 from tfnn.initializers.lecun import LecunNormal, LecunUniform
+from tfnn.initializers.lsuv import lsuv
 from tfnn.initializers.orthogonal import Orthogonal
 from tfnn.initializers.small_normal import SmallNormal
 from tfnn.initializers.variance_scaling import VarianceScaling
