@@ -57,7 +57,25 @@ SCHEDULES = {
     "Warmup": lambda: tfnn.schedules.Warmup(tfnn.schedules.Cosine(0.1, 100), 10, start=0.2),
     "InEpochs": lambda: tfnn.schedules.InEpochs(tfnn.schedules.Cosine(0.1, 10), steps_per_epoch=10),
 }
-INITIALIZERS = {"HeNormal": lambda: tfnn.initializers.HeNormal(seed=3)}
+INITIALIZERS = {
+    "SmallNormal": lambda: tfnn.initializers.SmallNormal(seed=3),
+    "LecunNormal": lambda: tfnn.initializers.LecunNormal(seed=3),
+    "LecunUniform": lambda: tfnn.initializers.LecunUniform(seed=3),
+    "FanOutNormal": lambda: tfnn.initializers.FanOutNormal(seed=3),
+    "GlorotNormal": lambda: tfnn.initializers.GlorotNormal(seed=3),
+    "GlorotUniform": lambda: tfnn.initializers.GlorotUniform(seed=3),
+    "GlorotReluNormal": lambda: tfnn.initializers.GlorotReluNormal(seed=3),
+    "HeNormal": lambda: tfnn.initializers.HeNormal(seed=3),
+    "HeNormal, grouped": lambda: tfnn.initializers.HeNormal(seed=3, groups=2),
+    "HeUniform": lambda: tfnn.initializers.HeUniform(seed=3),
+    "VarianceScaling": lambda: tfnn.initializers.VarianceScaling(seed=3),
+    "VarianceScaling, depthwise": lambda: tfnn.initializers.VarianceScaling(2.0, "fan_out", seed=3, kernel="depthwise"),
+    "VarianceScaling, axes": lambda: tfnn.initializers.VarianceScaling(seed=3, input_axes=[0], output_axes=[1, 2]),
+    "Orthogonal": lambda: tfnn.initializers.Orthogonal(seed=3),
+    "Orthogonal, transposed": lambda: tfnn.initializers.Orthogonal(2.0, seed=3, kernel="transposed"),
+    "Zeros": lambda: tfnn.initializers.Zeros(),
+    "lsuv": None,  # acts on a whole model: tests/initializers/test_lsuv.py
+}
 CALLBACKS = {"BatchSizeScheduler": lambda: tfnn.callbacks.BatchSizeScheduler({1: 64})}
 MODELS = {
     "mlp": lambda: tfnn.models.mlp((8, 8, 1), 10, hidden=(16,)),
@@ -246,8 +264,8 @@ def test_schedule_round_trips(name):
 def test_initializer_repeats_with_its_seed_and_round_trips(name):
     initializer = INITIALIZERS[name]()
     again = keras.initializers.deserialize(keras.initializers.serialize(initializer))
-    np.testing.assert_array_equal(initializer((4, 5)), again((4, 5)))
-    assert initializer((4, 5), dtype="float16").dtype == tf.float16
+    np.testing.assert_array_equal(initializer((3, 5, 4)), again((3, 5, 4)))
+    assert initializer((3, 5, 4), dtype="float16").dtype == tf.float16
     assert initializer.clone().get_config() == initializer.get_config()
 
 

@@ -2,7 +2,7 @@
 
 import keras
 
-from tfnn.initializers import HeNormal
+from tfnn.initializers import HeNormal, Zeros
 from tfnn.layers.batch_normalization import BatchNormalization
 
 
@@ -40,7 +40,7 @@ class ResidualBlock(keras.layers.Layer):
             BatchNormalization(dtype=self.dtype_policy),
             keras.layers.ReLU(dtype=self.dtype_policy),
             self.conv(3),
-            BatchNormalization(gamma_initializer="zeros", dtype=self.dtype_policy),
+            BatchNormalization(gamma_initializer=Zeros(), dtype=self.dtype_policy),
         ]
         changes = self.strides > 1 or input_shape[-1] != self.filters
         self.shortcut = [self.conv(1, self.strides), BatchNormalization(dtype=self.dtype_policy)] if changes else []
