@@ -149,11 +149,20 @@ def test_each_single_step_counts_beyond_float32(schedule, float64):
 
 
 def test_steps_and_boundaries_are_exact_beyond_float32():
-    for n in 2**24, 2**52:
+    for n in 2**24, 2**36:
         steps = tf.constant([n, n + 1, n + 2], tf.int64)
         np.testing.assert_array_equal(StepDecay(1.0, n + 1, 0.5)(steps), [1, 0.5, 0.5])
         np.testing.assert_array_equal(StepDecay(1.0, [n + 1], 0.5)(steps), [1, 0.5, 0.5])
         np.testing.assert_array_equal(PiecewiseConstantDecay([n + 1], [1, 2])(steps), [1, 1, 2])
+
+
+@pytest.mark.parametrize("t, periods", [(0.3, 3), (0.7, 7)])
+def test_a_period_may_be_a_part_of_an_epoch(t, periods):
+    """Rounding puts 0.3 / 0.1 and 0.7 / 0.1 below 3 and 7."""
+    assert t / 0.1 < periods
+    for schedule in StepDecay(1, 0.1, 0.5), CosineDecayRestarts(1, 0.1, t_mul=1, m_mul=0.5):
+        np.testing.assert_allclose(schedule(t), 0.5**periods, rtol=1e-6)
+    np.testing.assert_allclose(InverseTimeDecay(1, 0.1, 1, staircase=True)(t), 1 / (1 + periods), rtol=1e-6)
 
 
 @pytest.mark.parametrize("t_mul", [1, 1.5, 2, 3, 5, 7, 10])

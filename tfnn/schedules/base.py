@@ -9,6 +9,16 @@ import tensorflow as tf
 from tfnn.schedules.ranges import Range
 
 
+def time(step):
+    """A step as float64; `tf.cast` by itself makes a Python float a float32 first."""
+    return tf.cast(tf.convert_to_tensor(step, dtype_hint=tf.float64), tf.float64)
+
+
+def whole(p):
+    """⌊p⌋, where a p that only rounding keeps below a whole number, as 0.3 / 0.1 below 3, counts as that number."""
+    return tf.floor(p * (1 + 1e-12))
+
+
 class Schedule(keras.optimizers.schedules.LearningRateSchedule):
     """Base of tfnn's schedules: a dataclass, whose fields are the constructor's arguments, with a method `rate(t)`.
 
@@ -24,7 +34,7 @@ class Schedule(keras.optimizers.schedules.LearningRateSchedule):
                 field.type.check(field.name, getattr(self, field.name))
 
     def __call__(self, step):
-        return tf.cast(self.rate(tf.cast(step, tf.float64)), keras.config.floatx())
+        return tf.cast(self.rate(time(step)), keras.config.floatx())
 
     def get_config(self):
         return {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}

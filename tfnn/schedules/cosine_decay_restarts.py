@@ -6,21 +6,17 @@ import math
 import keras
 import tensorflow as tf
 
-from tfnn.schedules.base import Schedule
+from tfnn.schedules.base import Schedule, whole
 from tfnn.schedules.cosine import cosine
 from tfnn.schedules.ranges import AtLeastOne, Fraction, NotNegative, Positive
-
-# In periods. log(1000)/log(10) is 2.9999999999999996: without it, that restart would come a step late.
-ROUNDING = 1e-9
 
 
 def restarts(t, t_0, t_mult):
     """(i, fraction): how many restarts there were up to t, and the part gone by of period i, which lasts t_0 · t_mult^i."""
     p = t / t_0
     if t_mult == 1:
-        i = tf.floor(p + ROUNDING)
-        return i, p - i
-    i = tf.floor(tf.math.log1p(p * (t_mult - 1)) / math.log(t_mult) + ROUNDING)
+        return whole(p), p - whole(p)
+    i = whole(tf.math.log1p(p * (t_mult - 1)) / math.log(t_mult))
     begin = (t_mult**i - 1) / (t_mult - 1)
     return i, (p - begin) / t_mult**i
 

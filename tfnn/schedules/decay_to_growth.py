@@ -7,6 +7,7 @@ import keras
 import tensorflow as tf
 
 from tfnn import controls
+from tfnn.schedules.base import time
 from tfnn.schedules.in_epochs import InEpochs
 from tfnn.schedules.ranges import PositiveInteger
 from tfnn.schedules.warmup import Warmup
@@ -69,7 +70,7 @@ class GrowingBatch(ScheduleWrapper):
             raise ValueError("schedule must be one of epochs, without InEpochs, which goes around the resulting learning_rate")
         self.begin = self.schedule.steps if isinstance(self.schedule, Warmup) else 0
         with tf.init_scope():
-            self.reference = float(self.inner(tf.constant(self.begin, tf.float64)))
+            self.reference = float(self.inner(time(self.begin)))
         if not self.reference > 0:
             raise ValueError(f"schedule={self.schedule} must have a positive rate at {self.begin}, got {self.reference}")
 
@@ -85,7 +86,7 @@ class GrowingBatchSize(GrowingBatch):
     name: str = "GrowingBatchSize"
 
     def __call__(self, step):
-        return int(self.size(tf.cast(step, tf.float64)))
+        return int(self.size(time(step)))
 
 
 @keras.saving.register_keras_serializable("tfnn")

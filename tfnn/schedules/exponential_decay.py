@@ -3,9 +3,8 @@
 import dataclasses
 
 import keras
-import tensorflow as tf
 
-from tfnn.schedules.base import Schedule
+from tfnn.schedules.base import Schedule, whole
 from tfnn.schedules.ranges import NotNegative, Positive
 
 
@@ -41,4 +40,4 @@ class ExponentialDecay(Schedule):
 
     def rate(self, t):
         p = t / self.decay_steps
-        return exponential(tf.floor(p) if self.staircase else p, self.initial_learning_rate, self.decay_rate)
+        return exponential(whole(p) if self.staircase else p, self.initial_learning_rate, self.decay_rate)

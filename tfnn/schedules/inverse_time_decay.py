@@ -3,9 +3,8 @@
 import dataclasses
 
 import keras
-import tensorflow as tf
 
-from tfnn.schedules.base import Schedule
+from tfnn.schedules.base import Schedule, whole
 from tfnn.schedules.ranges import NotNegative, Positive
 
 
@@ -42,4 +41,4 @@ class InverseTimeDecay(Schedule):
 
     def rate(self, t):
         p = t / self.decay_steps
-        return inverse_time(tf.floor(p) if self.staircase else p, self.initial_learning_rate, self.decay_rate)
+        return inverse_time(whole(p) if self.staircase else p, self.initial_learning_rate, self.decay_rate)

@@ -7,7 +7,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from tfnn.schedules.base import Schedule
+from tfnn.schedules.base import Schedule, whole
 from tfnn.schedules.exponential_decay import exponential
 from tfnn.schedules.ranges import NotNegative, Positive
 
@@ -50,6 +50,6 @@ class StepDecay(Schedule):
 
     def passed(self, t):
         if not isinstance(self.decay_steps, list):
-            return tf.floor(t / self.decay_steps)
+            return whole(t / self.decay_steps)
         milestones = tf.constant(self.decay_steps, tf.float64)
         return tf.reduce_sum(tf.cast(t[..., tf.newaxis] >= milestones, tf.float64), -1)
