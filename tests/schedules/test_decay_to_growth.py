@@ -92,7 +92,7 @@ def test_both_parts_round_trip():
         assert again(7) == part(7)
 
 
-def recorded(xy, rate, callbacks, batch_size=20, epochs=6):
+def recorded(xy, rate, callbacks, batch_size=20, epochs=6, jit_compile=False):
     """The rate of every update, and the history, of a run under `tfnn.fit`."""
     rates = tf.Variable(tf.fill([100], np.nan))
 
@@ -103,7 +103,7 @@ def recorded(xy, rate, callbacks, batch_size=20, epochs=6):
 
     model = tfnn.models.mlp((64,), 10, hidden=(4,))
     model.compile(Recorder(rate), "sparse_categorical_crossentropy")
-    history = tfnn.fit(model, *xy, batch_size, epochs, 0, callbacks, jit_compile=False)
+    history = tfnn.fit(model, *xy, batch_size, epochs, 0, callbacks, jit_compile=jit_compile)
     return rates.numpy()[: history.updates], history
 
 
@@ -112,6 +112,7 @@ def times_and_sizes(batch_sizes, rows=200):
     return np.array([(e + row / rows, b) for e, b in enumerate(batch_sizes) for row in range(0, rows, b)])
 
 
+@pytest.mark.parametrize("jit_compile", [False, True])
 @pytest.mark.parametrize(
     "schedule, sizes",
     [
@@ -121,9 +122,10 @@ def times_and_sizes(batch_sizes, rows=200):
         (Warmup(Cosine(0.1, 6), 1.5), [20, 20, 20, 40, 60, 100]),
     ],
 )
-def test_rate_over_batch_size_follows_the_plan_in_a_run_of_one_trace(xy, schedule, sizes):
+def test_rate_over_batch_size_follows_the_plan_in_a_run_of_one_trace(xy, schedule, sizes, jit_compile):
     growth = decay_to_growth(schedule, 20, 100)
-    rates, history = recorded(xy, InEpochs(growth.learning_rate), [BatchSizeScheduler(growth.batch_size)])
+    grow = BatchSizeScheduler(growth.batch_size)
+    rates, history = recorded(xy, InEpochs(growth.learning_rate), [grow], jit_compile=jit_compile)
     assert history.batch_sizes == sizes and history.traces == 1
     tau, b = times_and_sizes(history.batch_sizes).T
     np.testing.assert_allclose(rates / b, np.array([schedule(t) for t in tau]) / 20, rtol=1e-6, atol=1e-10)
@@ -146,7 +148,7 @@ def test_without_its_callback_the_batch_stays_and_the_rate_decays(xy):
         (lambda: decay_to_growth(Cosine(0.1, 10), 32.5, 64), ValueError, "batch_size=32.5 must be a positive integer"),
         (lambda: decay_to_growth(Cosine(0.1, 10), 32, 64.0), ValueError, "max_batch_size=64.0 must be a positive integer"),
         (lambda: decay_to_growth(Cosine(0.1, 10), 32, 31), ValueError, "max_batch_size=31 must be at least batch_size=32"),
-        (lambda: decay_to_growth(Cosine(0.0, 10), 32, 64), ValueError, "must have a positive rate at 0, got 0.0"),
+        (lambda: decay_to_growth(Cosine(0.0, 10), 32, 64), ValueError, "schedule must have a positive rate at 0, .* got 0.0"),
         (lambda: decay_to_growth(InEpochs(Cosine(0.1, 10)), 32, 64), ValueError, "without InEpochs"),
     ],
 )

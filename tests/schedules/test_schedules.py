@@ -319,6 +319,8 @@ def test_keras_sgd_trains_by_a_schedule_and_goes_on_after_a_reload(xy, tmp_path)
         (lambda: Cosine(-0.1, 10), "initial_learning_rate=-0.1"),
         (lambda: Cosine(float("nan"), 10), "initial_learning_rate=nan must be at least 0 and finite"),
         (lambda: Cosine(0.1, 0), "decay_steps=0 must be positive"),
+        (lambda: Cosine("0.1", 10), "initial_learning_rate='0.1' must be at least 0"),
+        (lambda: PiecewiseConstantDecay(10, [0.1, 0.2]), "boundaries=10 must be a list"),
         (lambda: Cosine(0.1, 10, alpha=2), r"alpha=2 must be in \[0, 1\]"),
         (lambda: Warmup(Cosine(0.1, 10), 10), "steps=10 of warm-up .* the end of the schedule, 10"),
         (lambda: Warmup(Cosine(0.1, 10), -1), "steps=-1"),

@@ -9,7 +9,7 @@ import tensorflow as tf
 from tfnn.schedules.ranges import Range
 
 
-def time(step):
+def exact(step):
     """A step as float64; `tf.cast` by itself makes a Python float a float32 first."""
     return tf.cast(tf.convert_to_tensor(step, dtype_hint=tf.float64), tf.float64)
 
@@ -34,7 +34,7 @@ class Schedule(keras.optimizers.schedules.LearningRateSchedule):
                 field.type.check(field.name, getattr(self, field.name))
 
     def __call__(self, step):
-        return tf.cast(self.rate(time(step)), keras.config.floatx())
+        return tf.cast(self.rate(exact(step)), keras.config.floatx())
 
     def get_config(self):
         return {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}

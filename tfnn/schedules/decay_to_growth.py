@@ -7,7 +7,7 @@ import keras
 import tensorflow as tf
 
 from tfnn import controls
-from tfnn.schedules.base import time
+from tfnn.schedules.base import exact
 from tfnn.schedules.in_epochs import InEpochs
 from tfnn.schedules.ranges import PositiveInteger
 from tfnn.schedules.warmup import Warmup
@@ -17,7 +17,7 @@ Growth = collections.namedtuple("Growth", "batch_size, learning_rate")
 
 
 def grown(eta, eta_ref, b_0, b_max):
-    """The whole b in [b_0, b_max] for which η_ref / b is nearest to η / b_0."""
+    """b = b_0 · η_ref / η, rounded and held in [b_0, b_max]."""
     return tf.clip_by_value(tf.round(b_0 * (eta_ref / eta)), b_0, b_max)
 
 
@@ -29,11 +29,11 @@ def decay_to_growth(schedule, batch_size, max_batch_size):
     decays after it. η_ref is η(0), or the rate at the end of a `Warmup`, before which nothing grows. Where a schedule
     rises again, the batch falls back, to b_0 at least. Smith et al. 2018, arXiv:1711.00489.
 
-    Under `tfnn.fit` the batch changes between epochs and η within them, too: there the rate is η(τ) · b / b_0 with the b
-    that is in force.
+    Under `tfnn.fit` the batch changes only between epochs, but η within them, too: there the rate is η(τ) · b / b_0 with the
+    b that is in force.
 
     Args:
-        schedule: a `LearningRateSchedule` of τ, as a rule in epochs; `InEpochs` goes around the result.
+        schedule: η, a `LearningRateSchedule` whose steps τ are epochs; `InEpochs` goes around the result.
         batch_size: b_0, the examples of one update at the start.
         max_batch_size: the bound of b, at most the number of training examples, and by Smith et al. about a tenth of it.
 
@@ -70,9 +70,11 @@ class GrowingBatch(ScheduleWrapper):
             raise ValueError("schedule must be one of epochs, without InEpochs, which goes around the resulting learning_rate")
         self.begin = self.schedule.steps if isinstance(self.schedule, Warmup) else 0
         with tf.init_scope():
-            self.reference = float(self.inner(time(self.begin)))
+            self.reference = float(self.inner(exact(self.begin)))
         if not self.reference > 0:
-            raise ValueError(f"schedule={self.schedule} must have a positive rate at {self.begin}, got {self.reference}")
+            raise ValueError(
+                f"schedule must have a positive rate at {self.begin}, with which later ones compare, got {self.reference}"
+            )
 
     def size(self, t):
         return grown(self.inner(tf.maximum(t, self.begin)), self.reference, self.batch_size, self.max_batch_size)
@@ -86,7 +88,7 @@ class GrowingBatchSize(GrowingBatch):
     name: str = "GrowingBatchSize"
 
     def __call__(self, step):
-        return int(self.size(time(step)))
+        return int(self.size(exact(step)))
 
 
 @keras.saving.register_keras_serializable("tfnn")

@@ -11,9 +11,16 @@ class Range:
     def __init__(self, words, holds):
         self.words, self.holds = words, holds
 
+    def __repr__(self):  # what `help` shows beside the argument
+        return self.words
+
     def check(self, name, value):
-        if not self.holds(value):
-            raise ValueError(f"{name}={value} must be {self.words}")
+        try:
+            holds = self.holds(value)
+        except TypeError:  # no number at all
+            holds = False
+        if not holds:
+            raise ValueError(f"{name}={value!r} must be {self.words}")
 
 
 Positive = Range("positive and finite", lambda x: 0 < x < math.inf)

@@ -9,7 +9,15 @@ import tensorflow as tf
 
 from tfnn.schedules.base import Schedule, whole
 from tfnn.schedules.exponential_decay import exponential
-from tfnn.schedules.ranges import NotNegative, Positive
+from tfnn.schedules.ranges import NotNegative, Positive, Range
+
+
+def rising_from_zero(steps):
+    steps = np.atleast_1d(steps)
+    return len(steps) and all(a < b for a, b in itertools.pairwise([0, *steps, np.inf]))
+
+
+Steps = Range("a positive number or a list of rising positive ones", rising_from_zero)
 
 
 @keras.saving.register_keras_serializable("tfnn")
@@ -34,15 +42,12 @@ class StepDecay(Schedule):
     """
 
     initial_learning_rate: NotNegative
-    decay_steps: float | list
+    decay_steps: Steps
     decay_rate: Positive = 0.1
     name: str = "StepDecay"
 
     def __post_init__(self):
         super().__post_init__()
-        steps = np.atleast_1d(self.decay_steps)
-        if not len(steps) or not all(a < b for a, b in itertools.pairwise([0, *steps, np.inf])):
-            raise ValueError(f"decay_steps={self.decay_steps} must be a positive number or a list of rising positive ones")
         self.decay_steps = np.asarray(self.decay_steps).tolist()
 
     def rate(self, t):

@@ -5,7 +5,7 @@ import dataclasses
 import keras
 import tensorflow as tf
 
-from tfnn.schedules.ranges import Fraction
+from tfnn.schedules.ranges import Fraction, NotNegative
 from tfnn.schedules.wrapper import ScheduleWrapper
 
 
@@ -35,14 +35,14 @@ class Warmup(ScheduleWrapper):
         >>> optimizer = tfnn.optimizers.SGD(rate, momentum=0.9)
     """
 
-    steps: float
+    steps: NotNegative
     start: Fraction = 0.0
     name: str = "Warmup"
 
     def __post_init__(self):
         super().__post_init__()
-        if not 0 <= self.steps < self.end:
-            raise ValueError(f"steps={self.steps} of warm-up must be at least 0 and below the end of the schedule, {self.end}")
+        if self.steps >= self.end:
+            raise ValueError(f"steps={self.steps} of warm-up must be below the end of the schedule, {self.end}")
 
     def rate(self, t):
         if self.steps == 0:
