@@ -56,6 +56,17 @@ SCHEDULES = {
     "Cosine": lambda: tfnn.schedules.Cosine(0.1, 100, alpha=0.1),
     "Warmup": lambda: tfnn.schedules.Warmup(tfnn.schedules.Cosine(0.1, 100), 10, start=0.2),
     "InEpochs": lambda: tfnn.schedules.InEpochs(tfnn.schedules.Cosine(0.1, 10), steps_per_epoch=10),
+    "ExponentialDecay": lambda: tfnn.schedules.ExponentialDecay(0.1, 10, 0.5),
+    "InverseTimeDecay": lambda: tfnn.schedules.InverseTimeDecay(0.1, 10, 0.5, staircase=True),
+    "PolynomialDecay": lambda: tfnn.schedules.PolynomialDecay(0.1, 100, power=2, cycle=True),
+    "PiecewiseConstantDecay": lambda: tfnn.schedules.PiecewiseConstantDecay([10, 99.5], [0.1, 0.3, 0.01]),
+    "CosineDecayRestarts": lambda: tfnn.schedules.CosineDecayRestarts(0.1, 10, t_mul=3, m_mul=0.9),
+    "StepDecay": lambda: tfnn.schedules.StepDecay(0.1, 10),
+    "StepDecay at milestones": lambda: tfnn.schedules.StepDecay(0.1, [10, 100], 0.5),
+    "OneCycle": lambda: tfnn.schedules.OneCycle(0.1, 100, pct_start=0.1),
+    "OneCycle, as in the paper": lambda: tfnn.schedules.OneCycle(0.1, 100, anneal_strategy="linear", three_phase=True),
+    "linear_scaling": lambda: tfnn.schedules.Cosine(tfnn.schedules.linear_scaling(0.1, 64), 100),
+    "decay_to_growth": lambda: tfnn.schedules.decay_to_growth(tfnn.schedules.StepDecay(0.1, 10), 8, 512).learning_rate,
 }
 INITIALIZERS = {
     "SmallNormal": lambda: tfnn.initializers.SmallNormal(seed=3),
@@ -247,8 +258,9 @@ def test_schedule_gives_the_same_eagerly_in_a_graph_and_under_xla(name):
         eager = schedule(step)
         assert eager.dtype == tf.float32
         for jit in False, True:
-            graph = tf.function(schedule, jit_compile=jit)(tf.constant(step, tf.int64))
-            np.testing.assert_allclose(graph, eager, rtol=1e-6)
+            for dtype in tf.int64, tf.float64:
+                graph = tf.function(schedule, jit_compile=jit)(tf.constant(step, dtype))
+                np.testing.assert_allclose(graph, eager, rtol=1e-6)
 
 
 @each(SCHEDULES)
@@ -256,6 +268,7 @@ def test_schedule_round_trips(name):
     schedule = SCHEDULES[name]()
     config = keras.optimizers.schedules.serialize(schedule)
     again = keras.optimizers.schedules.deserialize(json.loads(json.dumps(config)))
+    assert type(again) is type(schedule)  # and no class of Keras's that bears the same name
     assert again.get_config() == schedule.get_config()
     assert float(again(7)) == float(schedule(7))
 

@@ -50,6 +50,11 @@ class Controls:
         micro_batches = min(round(size / self.micro_batch), self.rows // self.micro_batch)
         self.accumulate(micro_batches, scale=micro_batches * self.micro_batch / size)
 
+    @property
+    def planned_batch_size(self):
+        """The size that was asked for, before it was rounded to micro-batches: a float64 scalar tensor."""
+        return tf.cast(self.micro_batch * self.accumulation, tf.float64) / tf.cast(self.learning_rate_scale, tf.float64)
+
     def accumulate(self, micro_batches, scale):
         self.micro_batches = micro_batches
         self.accumulation.assign(micro_batches)

@@ -1,9 +1,13 @@
 """Cosine decay (Loshchilov & Hutter 2017, SGDR, arXiv:1608.03983, eq. 5, one cycle)."""
 
+import dataclasses
 import math
 
 import keras
 import tensorflow as tf
+
+from tfnn.schedules.base import Schedule
+from tfnn.schedules.ranges import Fraction, NotNegative, Positive
 
 
 def cosine(t, t_max, eta_max, eta_min):
@@ -11,7 +15,8 @@ def cosine(t, t_max, eta_max, eta_min):
 
 
 @keras.saving.register_keras_serializable("tfnn")
-class Cosine(keras.optimizers.schedules.LearningRateSchedule):
+@dataclasses.dataclass(eq=False)
+class Cosine(Schedule):
     """η(t) = η_min + ½ (η_max − η_min)(1 + cos(π t / T)) for t ≤ T, then η_min.
 
     Loshchilov & Hutter 2017, arXiv:1608.03983, eq. 5. For a warm-up write `Warmup(Cosine(...), steps)`.
@@ -28,25 +33,15 @@ class Cosine(keras.optimizers.schedules.LearningRateSchedule):
         >>> optimizer = tfnn.optimizers.SGD(tfnn.schedules.Cosine(0.1, decay_steps=10_000), momentum=0.9)
     """
 
-    def __init__(self, initial_learning_rate, decay_steps, alpha=0.0, name="Cosine"):
-        super().__init__()
-        if not decay_steps > 0:
-            raise ValueError(f"decay_steps={decay_steps} must be positive")
-        if not initial_learning_rate >= 0:
-            raise ValueError(f"initial_learning_rate={initial_learning_rate} must not be negative")
-        if not 0 <= alpha <= 1:
-            raise ValueError(f"alpha={alpha} must be in [0, 1]")
-        self.initial_learning_rate, self.decay_steps, self.alpha, self.name = initial_learning_rate, decay_steps, alpha, name
+    initial_learning_rate: NotNegative
+    decay_steps: Positive
+    alpha: Fraction = 0.0
+    name: str = "Cosine"
 
-    def __call__(self, step):
-        t = tf.cast(step, tf.float64)  # a float32 loses single steps beyond 2^24
-        rate = cosine(t, self.decay_steps, self.initial_learning_rate, self.alpha * self.initial_learning_rate)
-        return tf.cast(rate, keras.config.floatx())
+    @property
+    def end(self):
+        return self.decay_steps
 
-    def get_config(self):
-        return {
-            "initial_learning_rate": self.initial_learning_rate,
-            "decay_steps": self.decay_steps,
-            "alpha": self.alpha,
-            "name": self.name,
-        }
+    def rate(self, t):
+        eta_max = self.initial_learning_rate
+        return cosine(t, self.decay_steps, eta_max, eta_min=self.alpha * eta_max)

@@ -1,13 +1,17 @@
 """Schedules written in epochs, on a clock that does not bend when the batch grows."""
 
+import dataclasses
+import math
+
 import keras
-import tensorflow as tf
 
 from tfnn import controls
+from tfnn.schedules.ranges import Positive
 from tfnn.schedules.wrapper import ScheduleWrapper
 
 
 @keras.saving.register_keras_serializable("tfnn")
+@dataclasses.dataclass(eq=False)
 class InEpochs(ScheduleWrapper):
     """η = schedule(e), where e is the number of epochs gone by, with its fraction.
 
@@ -25,19 +29,22 @@ class InEpochs(ScheduleWrapper):
         >>> rate = tfnn.schedules.InEpochs(tfnn.schedules.Warmup(tfnn.schedules.Cosine(0.1, 30), 2))
     """
 
-    def __init__(self, schedule, steps_per_epoch=None, name="InEpochs"):
-        super().__init__(schedule, name)
-        if steps_per_epoch is not None and not steps_per_epoch > 0:
-            raise ValueError(f"steps_per_epoch={steps_per_epoch} must be positive")
-        self.steps_per_epoch = steps_per_epoch
+    steps_per_epoch: float | None = None
+    name: str = "InEpochs"
 
-    def __call__(self, step):
+    def __post_init__(self):
+        super().__post_init__()
+        if self.steps_per_epoch is not None:
+            Positive.check("steps_per_epoch", self.steps_per_epoch)
+
+    @property
+    def end(self):
+        return super().end * (self.steps_per_epoch or math.inf)
+
+    def rate(self, t):
         run = controls.current()
         if run is not None:
-            return self.schedule(run.epochs)
+            return self.inner(run.epochs)
         if self.steps_per_epoch is None:
             raise ValueError("InEpochs has no clock outside tfnn.fit: pass steps_per_epoch, the updates of one epoch")
-        return self.schedule(tf.cast(step, tf.float64) / self.steps_per_epoch)
-
-    def get_config(self):
-        return {**super().get_config(), "steps_per_epoch": self.steps_per_epoch}
+        return self.inner(t / self.steps_per_epoch)

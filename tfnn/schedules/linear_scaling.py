@@ -1,0 +1,29 @@
+"""The linear scaling rule (Goyal et al. 2017, arXiv:1706.02677, section 2.1)."""
+
+from tfnn.schedules.ranges import NotNegative, Positive
+
+
+def linear_scaling(base_rate, batch_size, base_batch_size=256):
+    """η = base_rate · b / base_batch_size: a k-fold batch takes a k-fold rate, which leaves η/b and so the noise scale as is.
+
+    Goyal et al. 2017, arXiv:1706.02677, section 2.1, with 0.1 for 256; beyond a few thousand examples it fails, and from a
+    few hundred on it wants a `Warmup`.
+
+    Args:
+        base_rate: the rate that is good for `base_batch_size`.
+        batch_size: b, examples of one update.
+        base_batch_size: in examples.
+
+    Returns:
+        A float.
+
+    Raises:
+        ValueError: if `base_rate` is negative or a batch size is not positive.
+
+    Example:
+        >>> rate = tfnn.schedules.Cosine(tfnn.schedules.linear_scaling(0.1, 512), decay_steps=10_000)  # from 0.2
+    """
+    NotNegative.check("base_rate", base_rate)
+    Positive.check("batch_size", batch_size)
+    Positive.check("base_batch_size", base_batch_size)
+    return base_rate * batch_size / base_batch_size
