@@ -39,10 +39,19 @@ def test_a_grown_batch_is_exact_and_needs_no_new_trace(xy, jit_compile):
     assert history.traces == 1
 
 
-def test_a_size_that_is_no_multiple_is_rounded_and_the_rate_follows(xy):
+WRAPPERS = {
+    "alone": lambda optimizer: optimizer,
+    "one of several": lambda optimizer: keras.optimizers.MultiOptimizer(keras.optimizers.OptimizerMap(optimizer)),
+    "with loss scaling": keras.optimizers.LossScaleOptimizer,
+}
+
+
+@pytest.mark.parametrize("wrap", WRAPPERS.values(), ids=WRAPPERS)
+def test_a_size_that_is_no_multiple_is_rounded_and_the_rate_follows(xy, wrap):
     """Asked for 50 with micro-batches of 16: 48, at 48/50 of the rate."""
     x, y = xy
     rounded, exact = compiled(rate=0.05), compiled(rate=0.05 * 48 / 50)
+    rounded.compile(wrap(rounded.optimizer), rounded.loss)
     history = tfnn.fit(rounded, x, y, 16, 1, 0, [BatchSizeScheduler({0: 50})], seed=2)
     tfnn.fit(exact, x, y, 48, 1, 0, seed=2)
     assert history.batch_sizes == [48]

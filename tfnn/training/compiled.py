@@ -36,9 +36,9 @@ class Compiled:
 
     def settings(self):
         """What a trace holds of the model besides numbers: `compile` makes a new loss tracker, freezing changes flags."""
-        optimizer = inner(self.model.optimizer)
+        rates = [optimizer._learning_rate for optimizer in optimizers_of(self.model.optimizer)]
         regularizers = [weight.regularizer for weight in self.model.trainable_variables]
-        objects = [self.model.optimizer, self.model._loss_tracker, optimizer._learning_rate, *regularizers]
+        objects = [self.model.optimizer, self.model._loss_tracker, *rates, *regularizers]
         return objects, [layer.trainable for layer in layers_of(self.model)]
 
     @property
@@ -81,13 +81,16 @@ class Compiled:
 
     def apply(self, gradients, run):
         """One update at the learning rate times `run.learning_rate_scale`, with `run` as the clock of its schedule."""
-        with scaled_learning_rate(inner(self.optimizer), run):
+        with contextlib.ExitStack() as stack:
+            for optimizer in optimizers_of(self.optimizer):
+                stack.enter_context(scaled_learning_rate(optimizer, run))
             self.optimizer.apply(gradients, self.weights)
 
 
-def inner(optimizer):
-    """The optimizer inside a `LossScaleOptimizer`, or itself."""
-    return getattr(optimizer, "inner_optimizer", optimizer)
+def optimizers_of(optimizer):
+    """The optimizers that have a learning rate: that inside a `LossScaleOptimizer`, those of a `MultiOptimizer`, or itself."""
+    inner = getattr(optimizer, "inner_optimizer", optimizer)
+    return getattr(inner, "optimizers", [inner])
 
 
 @contextlib.contextmanager
