@@ -1,18 +1,21 @@
 """One update of ResNet-50's 25.6 million parameters in 214 tensors: Keras, Keras under XLA, optax, PyTorch.
 
-Memory traffic bounds it: the last rows give the share of the bandwidth of a plain copy that an update reaches.
+Memory traffic bounds it: the last rows give the share of the bandwidth of a plain copy that an update reaches. Each side
+runs in a process of its own, which waits while the other is timed: in one process, the threads and the allocator of
+one library slow the next by up to a third.
 """
 
 import concurrent.futures
+import contextlib
 import importlib.util
+import json
 import os
 import statistics
+import subprocess
+import sys
 
-import keras
 import numpy as np
-import tensorflow as tf
 
-import tfnn
 from tests.benchmarks.timing import Row, compare, seconds
 
 UPDATES = 4  # in one call, so that the cost of the call itself is shared
@@ -28,19 +31,53 @@ OPTIMIZERS = {
 
 
 def rows():
+    import keras
+
     shapes = [tuple(w.shape) for w in keras.applications.ResNet50(weights=None).trainable_variables]
-    installed = {name for name in ("torch", "jax", "optax") if importlib.util.find_spec(name)}
+    sides = ["Keras", "Keras, jit_compile=True"]
+    if importlib.util.find_spec("optax"):
+        sides.append("optax under jit")
+    if importlib.util.find_spec("torch"):
+        sides.append("PyTorch, fused")
     for name, (cls, options, floats) in OPTIMIZERS.items():
-        ours = in_tensorflow(getattr(tfnn.optimizers, cls)(**options), shapes)
-        theirs = getattr(keras.optimizers, cls)
-        rivals = {"Keras": in_tensorflow(theirs(**options), shapes)}
-        rivals["Keras, jit_compile=True"] = in_tensorflow(theirs(**options), shapes, jit_compile=True)
-        if {"jax", "optax"} <= installed:
-            rivals["optax under jit"] = in_optax(cls, options, shapes)
-        if "torch" in installed:
-            rivals["PyTorch, fused" if cls in ("Adam", "SGD", "Adagrad") else "PyTorch"] = in_torch(cls, options, shapes)
-        yield from compare(name, ours, rivals, unit="ms/update", scale=1e3 / UPDATES, rounds=15, rest=0.3)
-        yield bandwidth(name, ours, floats * 4 * sum(map(np.prod, shapes)))
+        with contextlib.ExitStack() as stack:
+            side = lambda name: stack.enter_context(process(name, cls, options, shapes))
+            ours = side("tfnn")
+            for peer in sides:
+                yield from compare(name, ours, {peer: side(peer)}, unit="ms/update", scale=1e3 / UPDATES, rounds=15)
+            yield bandwidth(name, ours, floats * 4 * sum(map(np.prod, shapes)))
+
+
+@contextlib.contextmanager
+def process(side, cls, options, shapes):
+    """A function that makes a process of its own run `UPDATES` updates."""
+    worker = subprocess.Popen(
+        [sys.executable, "-m", "tests.benchmarks.optimizers"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+
+    def call(line="go"):
+        print(line, file=worker.stdin, flush=True)
+        if worker.stdout.readline() != "done\n":
+            raise RuntimeError(f"the process of {side} has ended")
+
+    call(json.dumps([side, cls, options, shapes]))
+    try:
+        yield call
+    finally:
+        worker.stdin.close()
+        worker.wait()
+
+
+def work():
+    """What the process does: a call for each line of its input."""
+    side, cls, options, shapes = json.loads(sys.stdin.readline())
+    make = {"optax under jit": in_optax, "PyTorch, fused": in_torch}.get(side, in_tensorflow)
+    call = make(cls, options, shapes, side)
+    call()
+    print("done", flush=True)
+    for _ in sys.stdin:
+        call()
+        print("done", flush=True)
 
 
 def arrays(shapes, seed):
@@ -48,7 +85,13 @@ def arrays(shapes, seed):
     return [random.standard_normal(shape, "float32") for shape in shapes]
 
 
-def in_tensorflow(optimizer, shapes, jit_compile=False):
+def in_tensorflow(cls, options, shapes, side):
+    import keras
+    import tensorflow as tf
+
+    import tfnn
+
+    optimizer = getattr(tfnn.optimizers if side == "tfnn" else keras.optimizers, cls)(**options)
     weights = [keras.Variable(array) for array in arrays(shapes, 0)]
     gradients = [tf.constant(array) for array in arrays(shapes, 1)]
     optimizer.build(weights)
@@ -57,17 +100,17 @@ def in_tensorflow(optimizer, shapes, jit_compile=False):
         optimizer.apply(gradients, weights)
         return (step + 1,)
 
-    return tf.function(lambda: tf.while_loop(lambda step: step < UPDATES, update, (0,)), jit_compile=jit_compile)
+    run = lambda: tf.while_loop(lambda step: step < UPDATES, update, (0,))
+    return tf.function(run, jit_compile="jit_compile" in side)
 
 
-def in_optax(cls, options, shapes):
+def in_optax(cls, options, shapes, side):
     import jax
     import optax
 
-    mu, nesterov = options.get("momentum"), options.get("nesterov", False)
     optimizer = {
         "Adam": lambda: optax.adam(0.001, eps=1e-7),
-        "SGD": lambda: optax.sgd(0.01, momentum=mu, nesterov=nesterov),
+        "SGD": lambda: optax.sgd(0.01, **options),
         "RMSprop": lambda: optax.rmsprop(0.001, decay=0.9, eps=1e-7),
         "Adagrad": lambda: optax.adagrad(0.001, eps=1e-7),
     }[cls]()
@@ -88,25 +131,29 @@ def in_optax(cls, options, shapes):
     return call
 
 
-def in_torch(cls, options, shapes):
+def in_torch(cls, options, shapes, side):
     import torch
 
     weights = [torch.nn.Parameter(torch.from_numpy(array)) for array in arrays(shapes, 0)]
     for weight, gradient in zip(weights, arrays(shapes, 1)):
         weight.grad = torch.from_numpy(gradient)
-    fused = {} if cls == "RMSprop" else {"fused": True}
+    fused = {} if cls == "RMSprop" else {"fused": True}  # PyTorch has no fused RMSprop
     optimizer = getattr(torch.optim, cls)(weights, lr=0.001, **options, **fused)
     return lambda: [optimizer.step() for _ in range(UPDATES)]
 
 
 def bandwidth(name, update, size, rounds=9):
-    """GB/s of an update of `size` bytes against those of a copy of an array as large, by all cores; ratio is the share."""
+    """GB/s of an update of `size` bytes against those of a copy of as many bytes, by all cores; the ratio is the share."""
     count = os.cpu_count()
     source, target = np.ones(size // 16), np.empty(size // 16)  # 8 bytes read and 8 written each
     parts = [slice(i * len(source) // count, (i + 1) * len(source) // count) for i in range(count)]
     with concurrent.futures.ThreadPoolExecutor(count) as pool:
         copy = lambda: list(pool.map(lambda part: np.copyto(target[part], source[part]), parts))
         copy()
-        pairs = [(seconds(update, 0.3) / UPDATES, seconds(copy, 0.3)) for _ in range(rounds)]
+        pairs = [(seconds(update) / UPDATES, seconds(copy)) for _ in range(rounds)]
     ours, peer = (size / 1e9 / statistics.median(side) for side in zip(*pairs))
     return Row(name, "a copy: share of its bandwidth", ours, peer, "GB/s", statistics.median(b / a for a, b in pairs))
+
+
+if __name__ == "__main__":
+    work()
