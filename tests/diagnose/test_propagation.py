@@ -1,6 +1,7 @@
 """The numbers of `propagation` against numpy and against real training steps, and that it leaves no trace."""
 
 import gc
+import re
 import weakref
 
 import keras
@@ -88,6 +89,13 @@ def late_in_its_schedule():
     return optimizer
 
 
+class Rising(keras.optimizers.schedules.LearningRateSchedule):
+    """Neither registered nor with a configuration, as many a script has it."""
+
+    def __call__(self, step):
+        return 0.01 * tf.cast(step + 1, tf.float32)
+
+
 OPTIMIZERS = {
     "SGD": lambda: tfnn.optimizers.SGD(0.1),
     "Nesterov": lambda: tfnn.optimizers.SGD(tfnn.schedules.Cosine(0.1, 5), momentum=0.9, nesterov=True),
@@ -99,6 +107,8 @@ OPTIMIZERS = {
     ),
     "decay of some": adamw_without_decay_of_kernels,
     "late": late_in_its_schedule,
+    "own schedule": lambda: keras.optimizers.SGD(Rising()),
+    "function": lambda: keras.optimizers.SGD(lambda: 0.1),
 }
 
 
@@ -172,6 +182,18 @@ def test_metrics_that_keras_makes_for_several_outputs_stay_at_zero():
     report = propagation(model, (X, {"a": X[:, :1], "b": Y}))
     assert {layer.path for layer in report.layers} == {"a", "b"} and all(layer.prediction for layer in report.layers)
     assert len(model.metrics_variables) > 2 and not any(np.any(variable) for variable in model.metrics_variables)
+
+
+def test_a_strategy_of_one_device_changes_nothing():
+    reports = []
+    for strategy in tf.distribute.get_strategy(), tf.distribute.OneDeviceStrategy("/cpu:0"):
+        with strategy.scope():
+            model = noisy()
+        reports += [repr(propagation(model, (X, Y)))]
+        model.train_on_batch(X, Y)
+        reports += [repr(propagation(model, (X, Y)))]
+    names = re.compile(r"_\d+|\s+")
+    assert [names.sub("", report) for report in reports[:2]] == [names.sub("", report) for report in reports[2:]]
 
 
 def test_nothing_of_the_batch_is_retained():
@@ -308,6 +330,14 @@ def test_a_batch_of_another_form_is_refused(batch, message):
 def test_a_model_without_compile_is_refused():
     with pytest.raises(ValueError, match=r"model 'mlp' is not compiled: call model.compile\(optimizer, loss\) first"):
         propagation(tfnn.models.mlp((5,), 3), (X, Y))
+
+
+def test_a_weight_that_was_unfrozen_without_compile_is_refused():
+    model = compiled(keras.layers.Dense(3, trainable=False), keras.layers.Dense(3, "softmax"))
+    model.train_on_batch(X, Y)
+    model.layers[0].trainable = True
+    with pytest.raises(ValueError, match="kernel became trainable after the optimizer was built: call model.compile again"):
+        propagation(model, (X, Y))
 
 
 def test_a_model_without_a_loss_is_refused():

@@ -9,6 +9,7 @@ one sub-folder of images for each class. The exit code is 0 whatever the verdict
 import json
 import pathlib
 import re
+import textwrap
 import warnings
 
 import keras
@@ -82,7 +83,7 @@ def scores(model, x, classes):
         raise ValueError(f"it gives {shapes} for an image, wanted are scores of classes, ({classes},)")
     if classes > max(2, outputs.shape[1]):
         raise ValueError(f"it tells {max(2, outputs.shape[1])} classes apart, the data has {classes}")
-    return keras.ops.convert_to_numpy(outputs)
+    return tf.cast(outputs, tf.float32).numpy()
 
 
 def compile_with_cross_entropy(model, outputs):
@@ -100,7 +101,7 @@ def takes_integers(loss):
 
 
 def one_hot(y, outputs):
-    return y[:, None] if outputs.shape[1] == 1 else np.eye(outputs.shape[1], dtype=outputs.dtype)[y]
+    return y[:, None] if outputs.shape[1] == 1 else np.eye(outputs.shape[1], dtype="float32")[y]
 
 
 def write(report, options, step):
@@ -117,4 +118,4 @@ def essence(error):
     """The line of an error that tells what is wrong; Keras prints it bold, between others."""
     bold = re.search("\x1b\\[1m(.+?)\x1b\\[0m", str(error), re.DOTALL)
     text = (bold.group(1) if bold else str(error)).strip() or type(error).__name__
-    return text.splitlines()[0]
+    return textwrap.shorten(text.splitlines()[0], 250, placeholder=" ...")

@@ -49,7 +49,8 @@ def propagation(model, batch):
         raise ValueError("propagation runs on one device, but the model's strategy has several replicas")
     x, y, sample_weight = tensors(batch)
     if not all(layer.built for layer in layers_of(model)):
-        model(x, training=False)
+        with unchanged(model.variables):
+            model(x, training=False)
     known = [*model.variables, *model.metrics_variables]
     with unchanged(known):
         passes = forward_and_back(model, x, y, sample_weight)
@@ -59,7 +60,7 @@ def propagation(model, batch):
     optimizer, steps, rate = model.optimizer, None, None
     if optimizer is not None:
         steps = squared_steps(optimizer, passes.weight_gradients, model.trainable_weights)
-        rate = float(tf.convert_to_tensor(optimizer.learning_rate))
+        rate = float(array(optimizer.learning_rate))
     examples = len(keras.tree.flatten(x)[0])
     return Propagation(tuple(rows(model, passes, steps, examples)), float(passes.loss), rate)
 
