@@ -26,3 +26,11 @@ def test_taps_are_removed_after_an_error():
     with pytest.raises(RuntimeError), tapped([layer], lambda *_: 0):
         raise RuntimeError
     assert "call" not in vars(layer)
+
+
+def test_a_layer_called_by_keywords_is_tapped():
+    layer, seen = keras.layers.MultiHeadAttention(1, 2), []
+    x = np.ones((1, 3, 2), "float32")
+    with tapped([layer], lambda layer, inputs, output: seen.append(inputs.shape) or output):
+        layer(query=x, value=x[:, :2])
+    assert seen == [(1, 3, 2)]

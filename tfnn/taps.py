@@ -14,8 +14,9 @@ def tapped(layers, tap):
 
     def through(layer, call):
         @functools.wraps(call)
-        def tapped_call(inputs, *args, **kwargs):
-            return tap(layer, inputs, call(inputs, *args, **kwargs))
+        def tapped_call(*args, **kwargs):
+            inputs = args[0] if args else next(iter(kwargs.values()))  # as in `attention(query=q, value=v)`
+            return tap(layer, inputs, call(*args, **kwargs))
 
         return tapped_call
 

@@ -7,9 +7,9 @@ import warnings
 
 import tensorflow as tf
 
-from tfnn.cli import predict, train
+from tfnn.cli import diagnose, predict, train
 
-COMMANDS = {"train": train, "predict": predict}
+COMMANDS = {"train": train, "predict": predict, "diagnose": diagnose}
 
 
 def main(arguments=None):

@@ -1,0 +1,122 @@
+"""How a signal and its gradient pass through the layers of a model (lecture, section 2)."""
+
+import collections
+import math
+
+import keras
+import tensorflow as tf
+
+from tfnn.diagnose.passes import forward_and_back, own_weights
+from tfnn.diagnose.report import LayerReport, Propagation
+from tfnn.diagnose.statistics import array, dead_share, moments, saturated_share
+from tfnn.diagnose.update import squared_steps, unchanged
+from tfnn.training.compiled import layers_of
+
+
+def propagation(model, batch):
+    """Sends one batch forward and its gradient back, and tells layer by layer how they fare.
+
+    For x_l, the output of layer l, and the loss L it gives mean and variance of x_l and of ∂L/∂x_l over examples,
+    positions and units. A good start keeps both over the depth: Var(x_l) = n Var(w) Var(x_{l−1}) (lecture, section 2;
+    Glorot & Bengio 2010, section 4.2; He et al. 2015, arXiv:1502.01852, section 2.2). ‖Δθ‖/‖θ‖ is that of one update by
+    the model's own optimizer.
+
+    The pass is that of training: BatchNorm by the batch, dropout on, the losses of regularizers included; a `train_step`
+    of the model's own is not called. Afterwards the model is what it was, to the bit: weights, moving statistics, seed
+    generators, metrics, optimizer.
+
+    Args:
+        model: a compiled `keras.Model` of any kind, on one device.
+        batch: (x, y) or (x, y, sample_weight): arrays or tensors with the examples first, or lists or dicts of them. In
+            less than about 100 examples a unit that is seldom on looks dead.
+
+    Returns:
+        A `Propagation`. A layer has a row for each time it runs, if it holds weights or no other layers; one that only
+        reshapes has none. Where Keras takes the loss from an output's logits, its gradient is that of the logits.
+
+    Raises:
+        ValueError: for a model that is not compiled or has several replicas; for a batch of another form.
+
+    Example:
+        >>> model = tfnn.models.mlp((8, 8, 1), 10, hidden=[64] * 20)
+        >>> model.compile("adam", "sparse_categorical_crossentropy")
+        >>> report = tfnn.diagnose.propagation(model, (x[:128], y[:128]))
+        >>> print(report)
+    """
+    if not model.compiled:
+        raise ValueError(f"model {model.name!r} is not compiled: call model.compile(optimizer, loss) first")
+    if model.distribute_strategy.num_replicas_in_sync > 1:
+        raise ValueError("propagation runs on one device, but the model's strategy has several replicas")
+    x, y, sample_weight = tensors(batch)
+    if not all(layer.built for layer in layers_of(model)):
+        with unchanged(model.variables):
+            model(x, training=False)
+    known = [*model.variables, *model.metrics_variables]
+    with unchanged(known):
+        passes = forward_and_back(model, x, y, sample_weight)
+    for variable in model.metrics_variables:
+        if all(variable is not other for other in known):  # of a loss that Keras has built meanwhile
+            variable.assign(tf.zeros_like(variable.value))
+    optimizer, steps, rate = model.optimizer, None, None
+    if optimizer is not None:
+        steps = squared_steps(optimizer, passes.weight_gradients, model.trainable_weights)
+        rate = float(array(optimizer.learning_rate))
+    examples = len(keras.tree.flatten(x)[0])
+    return Propagation(tuple(rows(model, passes, steps, examples)), float(passes.loss), rate)
+
+
+def tensors(batch):
+    """[x, y, sample_weight] as tensors, or nests of them."""
+    if not isinstance(batch, (tuple, list)) or len(batch) not in (2, 3):
+        found = f"{len(batch)} parts" if isinstance(batch, (tuple, list)) else type(batch).__name__
+        raise ValueError(f"batch must be (x, y) or (x, y, sample_weight), got {found}")
+    data = [keras.tree.map_structure(tensor, part) for part in (*batch, None)[:3]]
+    lengths = [{len(array) for array in keras.tree.flatten(part) if array is not None} for part in data]
+    if len(set.union(*lengths)) != 1 or not lengths[0] or 0 in lengths[0]:
+        found = ", ".join(f"{name}: {sorted(sizes)}" for name, sizes in zip(("x", "y", "sample_weight"), lengths) if sizes)
+        raise ValueError(f"all arrays of a batch must hold the same number of examples, at least 1, got {found or 'none'}")
+    return data
+
+
+def tensor(array):
+    if array is None:
+        return None
+    if not getattr(array, "shape", ()):
+        raise ValueError(f"a batch is made of arrays with the examples first, got {type(array).__name__}")
+    array = tf.convert_to_tensor(array)
+    return tf.cast(array, keras.config.floatx()) if array.dtype.is_floating else array
+
+
+def rows(model, passes, steps, examples):
+    path, times = paths(model), collections.Counter()
+    predictions = {id(prediction) for prediction in passes.predictions}
+    for layer, output, gradient in zip(passes.layers, passes.outputs, passes.gradients):
+        times[id(layer)] += 1
+        again = f" ({times[id(layer)]})" if times[id(layer)] > 1 else ""
+        weights = [weight for weight in own_weights(layer, passes.layers) if weight.trainable]
+        norm = math.sqrt(sum((array(weight) ** 2).sum() for weight in weights))
+        values = array(output)
+        yield LayerReport(
+            path=path[id(layer)] + again,
+            kind=type(layer).__name__,
+            shape=tuple(output.shape[1:]),
+            activation=moments(values, examples),
+            gradient=None if gradient is None else moments(array(gradient) / passes.scale, examples),
+            dead=dead_share(layer, values),
+            saturated=saturated_share(layer, values),
+            weight_norm=norm if weights else None,
+            update_ratio=math.sqrt(sum(steps[id(weight)] for weight in weights)) / norm if steps and norm else None,
+            prediction=id(output) in predictions,
+        )
+
+
+def paths(model):
+    """{id of a layer: its path}, by the place nearest to the top where the layer is held more than once."""
+    found, outer = {}, collections.deque([(model, "")])
+    while outer:
+        layer, prefix = outer.popleft()
+        for inner in layer._flatten_layers(include_self=False, recursive=False):
+            if id(inner) not in found:
+                found[id(inner)] = prefix + inner.name
+                outer.append((inner, f"{found[id(inner)]}/"))
+    return found

@@ -1,0 +1,57 @@
+"""What one step of a model's own optimizer would change, measured and undone."""
+
+import contextlib
+import copy
+
+import numpy as np
+import tensorflow as tf
+
+from tfnn.diagnose.statistics import array
+from tfnn.training.compiled import inner
+
+
+@contextlib.contextmanager
+def unchanged(variables):
+    """After the block the variables hold, to the bit, what they held before it."""
+    before = [(variable, tf.identity(variable.value)) for variable in variables]
+    try:
+        yield
+    finally:
+        for variable, value in before:
+            variable.assign(value)
+
+
+def squared_steps(optimizer, gradients, weights):
+    """{id of a weight: ‖Δθ‖²} of one update by `optimizer`, after which weights and optimizer are what they were.
+
+    Under `gradient_accumulation_steps` the same gradients are given until an update falls due. Raises ValueError for a
+    weight that the optimizer does not know.
+    """
+    reached = [(gradient, weight) for gradient, weight in zip(gradients, weights) if gradient is not None]
+    if not reached:
+        return {id(weight): 0.0 for weight in weights}
+    if not optimizer.built:
+        optimizer = built_twin(optimizer, weights)
+    known = {id(weight) for weight in inner(optimizer)._trainable_variables}
+    unknown = [weight.path for weight in weights if id(weight) not in known]
+    if unknown:
+        raise ValueError(f"{unknown[0]} became trainable after the optimizer was built: call model.compile again")
+    with unchanged([*weights, *optimizer.variables]):
+        before = [array(weight) for weight in weights]
+        for _ in range(inner(optimizer).gradient_accumulation_steps or 1):
+            optimizer.apply(*zip(*reached))
+        with np.errstate(all="ignore"):
+            return {id(w): float(np.sum((array(w) - value) ** 2)) for w, value in zip(weights, before)}
+
+
+def built_twin(optimizer, weights):
+    """A copy with slots, in the place of an optimizer that has not trained yet and so has none.
+
+    Field by field: a configuration would lose what methods have set, and schedules that cannot be serialised.
+    """
+    twin, strategy = object.__new__(type(optimizer)), optimizer._distribution_strategy
+    shared = {id(one): one for one in (strategy, *weights)}
+    vars(twin).update(copy.deepcopy(vars(optimizer), {id(optimizer): twin, **shared}))
+    with strategy.scope():
+        twin.build(weights)
+    return twin
