@@ -1,6 +1,13 @@
-"""Randomness as a function of (seed, epoch): a run repeats bit for bit, and any epoch can be entered anew."""
+"""Randomness as a function of (seed, epoch, example): a run repeats bit for bit, and any point of it can be entered anew."""
+
+import contextlib
+import contextvars
+import zlib
 
 import numpy as np
+import tensorflow as tf
+
+_scope = contextvars.ContextVar("tfnn_random_scope", default=None)
 
 
 def permutation(rows, seed, epoch):
@@ -11,3 +18,64 @@ def permutation(rows, seed, epoch):
     `StatelessShuffle` has no XLA kernel). `RandomState`'s algorithms are frozen; those of `Generator` may change.
     """
     return np.random.RandomState(np.random.Philox(key=[seed, epoch])).permutation(rows).astype(np.int32)
+
+
+@contextlib.contextmanager
+def scope(seed, epoch, examples):
+    """Inside the block, random layers draw for each example as a function of (seed, epoch, example) and of the layer.
+
+    Args:
+        seed, epoch: int32 scalars, numbers or tensors.
+        examples: an int32 tensor (B,), the positions of the batch's examples in the training data.
+    """
+    token = _scope.set((seed, epoch, examples))
+    try:
+        yield
+    finally:
+        _scope.reset(token)
+
+
+def uniforms(rows, count, name, seed_generator):
+    """Numbers in [0, 1), float32 (rows, count): in a `scope` a function of it, the example and `name`, else of a fresh seed.
+
+    Each number has a counter and a key of its own, so it does not matter how examples are gathered into batches, nor
+    whether the draw runs eagerly, in a graph or under XLA.
+
+    Args:
+        rows: examples, an int or a scalar tensor.
+        count: numbers for each example, an int.
+        name: tells the draws of one layer from those of another.
+        seed_generator: a `keras.random.SeedGenerator`, asked where no scope is open.
+    """
+    current = _scope.get()
+    if current is None:
+        key = tf.cast(seed_generator.next(), tf.uint32)
+        examples = tf.range(rows)
+    else:
+        seed, epoch, examples = current
+        seed, epoch = (tf.cast(tf.convert_to_tensor(part), tf.uint32) for part in (seed, epoch))
+        key = threefry(seed, epoch, tf.constant(zlib.crc32(name.encode()), tf.uint32), tf.constant(0, tf.uint32))
+    x0 = tf.broadcast_to(tf.cast(examples, tf.uint32)[:, None], (tf.shape(examples)[0], count))
+    x1 = tf.broadcast_to(tf.range(count, dtype=tf.int32)[None], tf.shape(x0))
+    bits, _ = threefry(key[0], key[1], x0, tf.cast(x1, tf.uint32))
+    return tf.cast(tf.bitwise.right_shift(bits, tf.constant(8, tf.uint32)), tf.float32) * 2.0**-24
+
+
+ROTATIONS = (13, 15, 26, 6), (17, 29, 16, 24)
+
+
+def threefry(k0, k1, x0, x1):
+    """Threefry-2x32 with 20 rounds (Salmon et al. 2011, "Parallel random numbers: as easy as 1, 2, 3"): two uint32 tensors."""
+    rotate = lambda x, r: tf.bitwise.bitwise_or(
+        tf.bitwise.left_shift(x, tf.constant(r, tf.uint32)), tf.bitwise.right_shift(x, tf.constant(32 - r, tf.uint32))
+    )
+    xor = tf.bitwise.bitwise_xor
+    keys = k0, k1, xor(xor(k0, k1), tf.constant(0x1BD11BDA, tf.uint32))
+    x0, x1 = x0 + keys[0], x1 + keys[1]
+    for block in range(5):
+        for r in ROTATIONS[block % 2]:
+            x0 = x0 + x1
+            x1 = xor(rotate(x1, r), x0)
+        x0 = x0 + keys[(block + 1) % 3]
+        x1 = x1 + keys[(block + 2) % 3] + tf.constant(block + 1, tf.uint32)
+    return x0, x1
