@@ -349,3 +349,12 @@ def test_without_an_optimizer_there_is_no_update():
     report = propagation(compiled(keras.layers.Dense(3, "softmax"), optimizer=None), (X, Y))
     assert report.layers[0].update_ratio is None and report.learning_rate is None
     assert report.layers[0].gradient.variance > 0 and "update" not in str(report)
+
+
+def test_a_weight_that_was_unfrozen_joins_an_optimizer_of_ours():
+    model = compiled(keras.layers.Dense(3, trainable=False), keras.layers.Dense(3, "softmax"))
+    model.compile(tfnn.optimizers.Adam(0.1), "sparse_categorical_crossentropy")
+    model.train_on_batch(X, Y)
+    model.layers[0].trainable = True
+    assert all(layer.update_ratio > 0 for layer in propagation(model, (X, Y)).layers)
+    assert len(model.optimizer.variables) == 2 + 2 * 2

@@ -7,7 +7,8 @@ import numpy as np
 import tensorflow as tf
 
 from tfnn.diagnose.statistics import array
-from tfnn.training.compiled import inner
+from tfnn.optimizers import Optimizer
+from tfnn.training.compiled import optimizers_of
 
 
 @contextlib.contextmanager
@@ -32,13 +33,15 @@ def squared_steps(optimizer, gradients, weights):
         return {id(weight): 0.0 for weight in weights}
     if not optimizer.built:
         optimizer = built_twin(optimizer, weights)
-    known = {id(weight) for weight in inner(optimizer)._trainable_variables}
+    known = {id(weight) for inner in optimizers_of(optimizer) for weight in inner._trainable_variables}
     unknown = [weight.path for weight in weights if id(weight) not in known]
-    if unknown:
+    if unknown and isinstance(optimizer, Optimizer):  # which would take them in
+        optimizer = built_twin(optimizer, weights)
+    elif unknown:
         raise ValueError(f"{unknown[0]} became trainable after the optimizer was built: call model.compile again")
     with unchanged([*weights, *optimizer.variables]):
         before = [array(weight) for weight in weights]
-        for _ in range(inner(optimizer).gradient_accumulation_steps or 1):
+        for _ in range(optimizers_of(optimizer)[0].gradient_accumulation_steps or 1):
             optimizer.apply(*zip(*reached))
         with np.errstate(all="ignore"):
             return {id(w): float(np.sum((array(w) - value) ** 2)) for w, value in zip(weights, before)}
