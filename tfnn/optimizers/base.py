@@ -84,7 +84,7 @@ class Optimizer(keras.optimizers.Optimizer):
 
     def names(self, variables):
         """The name of each variable in a file: the path of the weight that it belongs to, then what it is to the weight."""
-        lists = {"average": "_model_variables_moving_average", "accumulator": "_accumulated_gradients"}
+        lists = {"average": "_model_variables_moving_average", "gradient": "_accumulated_gradients"}
         kinds = {**{kind: getattr(self, name, []) for kind, name in lists.items()}, **self.state}
         paths = [getattr(weight, "path", weight.name) for weight in self._trainable_variables]
         named = {id(v): f"{path}/{kind}" for kind, held in kinds.items() for path, v in zip(paths, held)}
@@ -137,12 +137,14 @@ class Optimizer(keras.optimizers.Optimizer):
         """One update of all weights: sum over replicas, clipping, the rule, averages."""
         weights = [w.value if isinstance(w, keras.Variable) else w for w in weights]
         gradients = [tf.convert_to_tensor(g) for g, _ in self._all_reduce_sum_gradients(list(zip(gradients, weights)))]
-        self.__dict__["letters_of_update"] = {}  # kept for all weights: 200 of them would compute them 200 times
         merge_call = tf.__internal__.distribute.interim.maybe_merge_call
         pairs = list(zip(self._clip_gradients(gradients), weights))
         rate = tf.convert_to_tensor(self.learning_rate)
-        merge_call(self._distributed_tf_update_step, self._distribution_strategy, pairs, rate)
-        self.__dict__["letters_of_update"] = None
+        self.__dict__["letters_of_update"] = {}  # kept for all weights: 200 of them would compute them 200 times
+        try:
+            merge_call(self._distributed_tf_update_step, self._distribution_strategy, pairs, rate)
+        finally:
+            self.__dict__["letters_of_update"] = None
         if self.use_ema:
             self._update_model_variables_moving_average(self._trainable_variables)
         if self.use_ema and self.ema_overwrite_frequency:
