@@ -214,6 +214,35 @@ def test_a_weight_unfrozen_later_joins_and_the_others_keep_their_state(cls):
         together.apply_gradients(pairs)
     np.testing.assert_array_equal(early.numpy(), twin.numpy())
     assert int(together.iterations) == 8
+    if cls in (SGD, Adagrad, RMSprop, LARS):  # whose rules do not know t
+        (fresh,) = weights((3, 2))
+        fresh.assign(weights((3, 2), (3, 2))[1])
+        rested = cls(0.1)
+        for g in G[4:]:
+            rested.apply([tf.constant(g)], [fresh])
+        np.testing.assert_allclose(late.numpy(), fresh.numpy(), rtol=1e-6)
+
+
+def test_averages_follow_their_weights_through_freezing_and_unfreezing():
+    """With a rate of 0 every average is its weight; Keras writes the averages back by position."""
+    for fit in keras.Model.fit, tfnn.fit:
+        model = net(SGD(0.0, use_ema=True, ema_momentum=0.5))
+        before = model.get_weights()
+        for trainable in (False, True), (True, True), (True, False):
+            for layer, flag in zip(model.layers, trainable):
+                layer.trainable = flag
+            model.compile(model.optimizer, "mse")
+            fit(model, X, Y, verbose=0)
+        for a, b in zip(model.get_weights(), before, strict=True):
+            np.testing.assert_allclose(a, b, rtol=1e-6)
+
+
+def test_a_subclass_with_lists_of_its_own_says_that_it_takes_no_late_weights():
+    first, second = weights((2,), (2,))
+    optimizer = Signed(0.1)
+    optimizer.apply([tf.ones(2)], [first])
+    with pytest.raises(ValueError, match=r"Signed.build knows no weights that join later: override add_weights"):
+        optimizer.apply([tf.ones(2)] * 2, [first, second])
 
 
 @every
@@ -248,6 +277,85 @@ def test_state_in_a_file_finds_its_weights_whatever_was_frozen(frozen_when_saved
         trained(part, first=True)
     for a, b in zip(model.get_weights(), again.get_weights(), strict=True):
         np.testing.assert_array_equal(a, b)
+
+
+def slots_by_weight(model):
+    held = model.optimizer
+    return [held.state[slot][held._get_variable_index(w)].numpy() for w in model.trainable_variables for slot in held.slots]
+
+
+def towers():
+    """Two layers of one name, each in a model of its own: loaded, both are "same/kernel"."""
+    inner = lambda name: keras.Sequential([keras.Input((4,)), keras.layers.Dense(4, name="same")], name=name)
+    model = keras.Sequential([keras.Input((4,)), inner("t1"), inner("t2")])
+    model.compile(Adam(0.1), "mse")
+    return model
+
+
+def unnamed():
+    """Three layers with the names that Keras counts up."""
+    model = keras.Sequential([keras.Input((4,))] + [keras.layers.Dense(4) for _ in range(3)], name="net")
+    model.compile(Adam(0.1), "mse")
+    return model
+
+
+SQUARE = np.random.RandomState(3).normal(size=(16, 4)).astype(np.float32)
+
+
+@pytest.mark.parametrize("build", [towers, unnamed])
+@pytest.mark.parametrize("late", [False, True], ids=["all trained", "the first trained later"])
+@pytest.mark.parametrize("times", [1, 2])
+def test_state_finds_its_weights_where_names_repeat_or_shift(build, late, times, tmp_path):
+    keras.backend.clear_session()
+    model = build()
+    for trainable in [False, True] if late else [True]:
+        model.layers[0].trainable = trainable
+        model.compile(model.optimizer, "mse")
+        model.fit(SQUARE, SQUARE, verbose=0)
+    model.save(tmp_path / "model.keras")
+    model.save_weights(tmp_path / "model.weights.h5")
+    keras.backend.clear_session()
+    keras.layers.Dense(1)  # shifts the names
+    again = build()
+    for _ in range(times):
+        again.load_weights(tmp_path / "model.weights.h5")
+    again.optimizer.build(again.trainable_variables)
+    for other in again, keras.saving.load_model(tmp_path / "model.keras"):
+        for a, b in zip(slots_by_weight(model), slots_by_weight(other), strict=True):
+            np.testing.assert_array_equal(a, b)
+
+
+@pytest.mark.parametrize("theirs, what", [(Adagrad(0.1), "does not fit"), (keras.optimizers.Adam(0.1), "by Keras's")])
+def test_state_of_another_class_is_left_with_a_warning(theirs, what, tmp_path):
+    model, other = net(theirs), net(Adam(0.1))
+    model.fit(X, Y, verbose=0)
+    model.save_weights(tmp_path / "model.weights.h5")
+    other.optimizer.build(other.trainable_variables)
+    with pytest.warns(UserWarning, match=what):
+        other.load_weights(tmp_path / "model.weights.h5")
+    assert int(other.optimizer.iterations) == 0 and not any(slot.any() for slot in slots_by_weight(other))
+
+
+def test_state_of_keras_is_taken_where_there_is_one_slot(tmp_path):
+    model, other = net(keras.optimizers.SGD(0.1, momentum=0.9)), net(SGD(0.1, momentum=0.9))
+    model.fit(X, Y, verbose=0)
+    model.save_weights(tmp_path / "model.weights.h5")
+    other.optimizer.build(other.trainable_variables)
+    other.load_weights(tmp_path / "model.weights.h5")
+    for a, b in zip(model.optimizer.variables, other.optimizer.variables, strict=True):
+        np.testing.assert_array_equal(a.numpy(), b.numpy())
+
+
+def test_state_that_waits_is_saved_again_and_handed_out_in_a_graph(tmp_path):
+    optimizer, (weight,) = Adam(0.1), weights((3, 2))
+    for g in G[:4]:
+        optimizer.apply([tf.constant(g)], [weight])
+    again, twin = pickle.loads(pickle.dumps(pickle.loads(pickle.dumps(optimizer)))), keras.Variable(weight.numpy(), name="w0")
+    update = tf.function(lambda g: again.apply([g], [twin]))
+    for g in G[4:]:
+        optimizer.apply([tf.constant(g)], [weight])
+        update(tf.constant(g))
+    np.testing.assert_allclose(twin.numpy(), weight.numpy(), rtol=1e-5)
 
 
 @every
@@ -406,6 +514,11 @@ def test_sparse_gradients_are_summed_before_the_rule(cls):
         (AdamW, {"weight_decay": None}, "weight_decay=None"),
         (Adam, {"beta_1": None}, "beta_1=None"),
         (Adam, {"epsilon": float("nan")}, "epsilon=nan"),
+        (Adam, {"beta_1": [0.1]}, r"beta_1=\[0.1\] must be in \[0, 1\)"),
+        (SGD, {"learning_rate": tf.Variable(-1.0)}, r"learning_rate=.* must be in \[0, ∞\)"),
+        (SGD, {"learning_rate": float("inf")}, r"learning_rate=inf must be in"),
+        (SGD, {"momentum": "x"}, r"momentum=x must be in \[0, 1\)"),
+        (Adagrad, {"initial_accumulator_value": "x"}, r"initial_accumulator_value=x must be in"),
         (Adam, {"amsgrad": True, "epsilon_in_root": True}, "choose one"),
     ],
 )
@@ -421,3 +534,27 @@ def test_decay_cannot_be_turned_on_after_the_build():
     optimizer.weight_decay = 0.2
     with pytest.raises(ValueError, match="weight_decay=None comes too late"):
         optimizer.weight_decay = None
+
+
+def test_numbers_set_later_are_checked_too():
+    optimizer = SGD(0.1, momentum=tf.constant(0.5))
+    optimizer.momentum = tf.constant(0.25)
+    assert optimizer.momentum == 0.25
+    for name, value in ("learning_rate", -1.0), ("momentum", 1.5):
+        with pytest.raises(ValueError, match=f"{name}={value} must be in"):
+            setattr(optimizer, name, value)
+    with pytest.raises(ValueError, match=r"momentum=1.5 must be in \[0, 1\)"):
+        SGD(0.1).momentum = 1.5
+    optimizer.build(weights((2,)))
+    with pytest.raises(ValueError, match="comes too late"):
+        optimizer.momentum = tf.Variable(0.1)
+
+
+def test_a_variable_that_begins_at_0_still_gives_momentum():
+    mu, (weight,), twin = tf.Variable(0.0), weights((3, 2)), weights((3, 2))[0]
+    held, plain = SGD(0.1, momentum=mu), SGD(0.1, momentum=0.9)
+    mu.assign(0.9)
+    for g in G:
+        held.apply([tf.constant(g)], [weight])
+        plain.apply([tf.constant(g)], [twin])
+    np.testing.assert_allclose(weight.numpy(), twin.numpy(), rtol=1e-6)

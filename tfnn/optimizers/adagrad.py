@@ -4,7 +4,7 @@ import keras
 import tensorflow as tf
 
 from tfnn.optimizers.base import Optimizer
-from tfnn.optimizers.hyperparameter import Epsilon
+from tfnn.optimizers.hyperparameter import Epsilon, checked
 
 
 def adagrad(w, g, r, lr, eps):
@@ -43,10 +43,9 @@ class Adagrad(Optimizer):
     epsilon = Epsilon(0)
 
     def __init__(self, learning_rate=0.001, initial_accumulator_value=0.1, epsilon=1e-7, weight_decay=None, **kwargs):
-        if not initial_accumulator_value >= 0:
-            raise ValueError(f"initial_accumulator_value={initial_accumulator_value} must be in [0, ∞)")
         super().__init__(learning_rate, weight_decay=weight_decay, **kwargs)
-        self.initial_accumulator_value, self.epsilon = initial_accumulator_value, epsilon
+        self.initial_accumulator_value = checked("initial_accumulator_value", initial_accumulator_value)
+        self.epsilon = epsilon
 
     def slot_initializer(self, slot):
         return keras.initializers.Constant(self.initial_accumulator_value)

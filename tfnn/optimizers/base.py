@@ -3,14 +3,16 @@
 import collections
 import numbers
 import types
+import warnings
 
 import keras
 import numpy as np
 import tensorflow as tf
 
-from tfnn.optimizers.hyperparameter import VARIABLES, Hyperparameter, VariableRate
+from tfnn.optimizers.hyperparameter import VARIABLES, Hyperparameter, VariableRate, checked
 
 KERNEL_DTYPES = tf.float32, tf.float64
+LISTS = "_trainable_variables", "_model_variables_moving_average", "_accumulated_gradients"  # one entry for each weight
 
 
 class Optimizer(keras.optimizers.Optimizer):
@@ -27,8 +29,10 @@ class Optimizer(keras.optimizers.Optimizer):
     by the rule in float32 and rounded. Sparse gradients are summed and made dense, which is exact for every rule.
 
     Other than in Keras, gradients are clipped after their sum over replicas; under `gradient_accumulation_steps`
-    schedules and averages (`use_ema`) count updates; weights that are unfrozen later join the optimizer; and state is
-    saved by the weights' names, so that it finds them whatever was frozen.
+    schedules and averages (`use_ema`) count updates; and weights that are unfrozen later join the optimizer. They share
+    its count t of updates, so that Adam's first steps on them are larger than at t = 1, by up to 6 times. In `.keras` and
+    `.weights.h5` files state stands by the weights' names, so that it finds them whatever was frozen; `tf.train.Checkpoint`
+    goes by order, as for Keras's optimizers.
     """
 
     slots = ()
@@ -36,12 +40,9 @@ class Optimizer(keras.optimizers.Optimizer):
     weight_decay = Hyperparameter(0, optional=True)
 
     def __init__(self, learning_rate, weight_decay=None, **kwargs):
-        if isinstance(learning_rate, VARIABLES):
-            learning_rate = VariableRate(learning_rate)
-        elif isinstance(learning_rate, (numbers.Real, tf.Tensor)):
-            learning_rate = float(learning_rate)
-            if not learning_rate >= 0:
-                raise ValueError(f"learning_rate={learning_rate} must be in [0, ∞)")
+        if isinstance(learning_rate, (numbers.Real, tf.Tensor, *VARIABLES)):
+            rate = checked("learning_rate", learning_rate)
+            learning_rate = VariableRate(learning_rate) if isinstance(learning_rate, VARIABLES) else rate
         self.__dict__.update(state=collections.defaultdict(list), saved=[], letters_of_update=None)  # untracked by Keras
         super().__init__(learning_rate=learning_rate, weight_decay=weight_decay, **kwargs)
 
@@ -53,70 +54,135 @@ class Optimizer(keras.optimizers.Optimizer):
     def get_config(self):
         return {**super().get_config(), **{name: getattr(self, name) for name in self.hyperparameters}}
 
+    @property
+    def learning_rate(self):
+        return super().learning_rate
+
+    @learning_rate.setter
+    def learning_rate(self, value):
+        if isinstance(value, (numbers.Real, tf.Tensor)):
+            value = checked("learning_rate", value)
+        keras.optimizers.Optimizer.learning_rate.fset(self, value)
+
     # State -----------------------------------------------------------------------------------------------------------
 
     def build(self, variables):
         if not self.built:
-            self.add_weights(variables)
+            with tf.init_scope():  # state from a file is handed out, which a graph would do anew at each call
+                self.add_weights(variables)
 
     def add_weights(self, variables):
         """Makes the state of more weights. Keras makes that of all weights at once: here its lists are joined."""
-        count = len(self.variables)
-        lists = "_trainable_variables", "_model_variables_moving_average", "_accumulated_gradients"
-        before = {name: list(getattr(self, name, [])) for name in lists}
+        before = {name: list(getattr(self, name, [])) for name in LISTS}
         super().build(list(variables))
-        for name in lists:
+        if self.use_ema and before["_trainable_variables"]:
+            for weight, average in zip(variables, self._model_variables_moving_average):
+                average.assign(weight)  # Keras starts at 0 and corrects that at the first update only
+        for name in LISTS:
             object.__setattr__(self, name, before[name] + list(getattr(self, name, [])))
-        for index, variable in enumerate(self._trainable_variables):
-            self._trainable_variables_indices[self._var_key(variable)] = index
         for slot in self.slots:
             self.state[slot] += self.add_optimizer_variables(variables, slot, self.slot_initializer(slot))
-        self.restore(self.variables[count:])
+        self.put_in_order(self._trainable_variables)
+        self.restore(variables)
 
     def slot_initializer(self, slot):
         return "zeros"
 
     def _check_variables_are_known(self, variables):
         unknown = [v for v in variables if self._var_key(v) not in self._trainable_variables_indices]
-        if unknown:
-            with tf.init_scope():
-                self.add_weights(unknown)
+        if not unknown:
+            return
+        if type(self).build is not Optimizer.build:
+            raise ValueError(
+                f"{type(self).__name__}.build knows no weights that join later: override add_weights instead of it"
+            )
+        with tf.init_scope():
+            self.add_weights(unknown)
+            self.put_in_order(variables)
 
-    def names(self, variables):
-        """The name of each variable in a file: the path of the weight that it belongs to, then what it is to the weight."""
-        lists = {"average": "_model_variables_moving_average", "gradient": "_accumulated_gradients"}
-        kinds = {**{kind: getattr(self, name, []) for kind, name in lists.items()}, **self.state}
-        paths = [getattr(weight, "path", weight.name) for weight in self._trainable_variables]
-        named = {id(v): f"{path}/{kind}" for kind, held in kinds.items() for path, v in zip(paths, held)}
-        return [named.get(id(variable), variable.name) for variable in variables]
+    def put_in_order(self, weights):
+        """Lists go by the model's order, with what it leaves out behind: callbacks and files count on it."""
+        keys = [self._var_key(weight) for weight in weights]
+        position = {key: index for index, key in enumerate(keys)}
+        held = self._trainable_variables
+        order = sorted(range(len(held)), key=lambda i: position.get(self._var_key(held[i]), len(keys)))
+        for name in LISTS:
+            held = getattr(self, name)
+            object.__setattr__(self, name, [held[i] for i in order] if held else held)
+        for slot, held in self.state.items():
+            self.state[slot] = [held[i] for i in order]
+        for index, weight in enumerate(self._trainable_variables):
+            self._trainable_variables_indices[self._var_key(weight)] = index
+
+    def finalize_variable_values(self, var_list):
+        if self.use_ema:
+            for weight in var_list:
+                average = self._model_variables_moving_average[self._get_variable_index(weight)]
+                weight.assign(average)
+
+    # Files -----------------------------------------------------------------------------------------------------------
+
+    def entries(self, weights):
+        """[(name, variable)] of the state of `weights`: the weight's path, then what the variable is to it."""
+        lists = {"average": getattr(self, LISTS[1], []), "gradient": getattr(self, LISTS[2], [])}
+        kinds = {kind: held for kind, held in {**lists, **self.state}.items() if held}
+        indices = [self._get_variable_index(weight) for weight in weights]
+        path = lambda i: getattr(self._trainable_variables[i], "path", self._trainable_variables[i].name)
+        return [(f"{path(i)}/{kind}", held[i]) for kind, held in kinds.items() for i in indices]
+
+    def own_variables(self):
+        """[(name, variable)] of what belongs to no weight: the count of updates, the rate, a subclass's own."""
+        of_weights = {id(variable) for _, variable in self.entries(self._trainable_variables)}
+        return [(variable.name, variable) for variable in self.variables if id(variable) not in of_weights]
 
     def save_own_variables(self, store):
-        for index, (name, variable) in enumerate(zip(self.names(self.variables), self.variables)):
-            store[f"{index}:{name.replace('/', '|')}"] = variable.numpy()
+        entries = [*self.own_variables(), *self.entries(self._trainable_variables)]
+        values = [(name, variable.numpy()) for name, variable in entries] + self.saved
+        for index, (name, value) in enumerate(values):
+            store[f"{index}:{name.replace('/', '|')}"] = value
 
     def load_own_variables(self, store):
         keys = list(store.keys())
-        if all(key.isdigit() for key in keys):  # written by Keras
-            return super().load_own_variables(store)
+        if all(key.isdigit() for key in keys):  # written by Keras, whose order agrees for a single slot
+            if len(self.slots) < 2:
+                return super().load_own_variables(store)
+            return self.warn("was written by Keras's optimizer, whose state stands in another order")
         keys.sort(key=lambda key: int(key.partition(":")[0]))
-        self.saved += [(key.partition(":")[2].replace("|", "/"), np.array(store[key])) for key in keys]
-        self.restore(self.variables)
+        held = [(key.partition(":")[2].replace("|", "/"), np.array(store[key])) for key in keys]
+        own = self.own_variables()
+        if not same_kinds(own, held[: len(own)]):
+            return self.warn("holds other variables")
+        for (_, variable), (_, value) in zip(own, held):
+            variable.assign(value)
+        self.__dict__["saved"] = held[len(own) :]
+        if self.built:
+            self.restore(self._trainable_variables)
 
-    def restore(self, variables):
-        """Hands out what a file held, by name; the rest waits for weights that are frozen now and trained later.
+    def restore(self, weights):
+        """Hands out what a file held for `weights`; the rest waits for weights that are frozen now and trained later.
 
-        Where no name fits but number and shapes do, it is the same model under other layer names: by order.
+        By name where all of `weights` have theirs, or all of the file; else by order, where kinds and shapes agree: the
+        same model under other layer names.
         """
-        found = match(self.names(variables), [name for name, _ in self.saved])
-        for variable, index in zip(variables, found):
+        if not self.saved:
+            return
+        entries, saved = self.entries(weights), self.saved
+        found = match([name for name, _ in entries], [name for name, _ in saved])
+        found = [i if i is not None and tuple(v.shape) == saved[i][1].shape else None for i, (_, v) in zip(found, entries)]
+        matched = {index for index in found if index is not None}
+        if None in found and len(matched) < len(saved):
+            if not same_kinds(entries, saved):
+                self._iterations.assign(0)
+                return self.warn("does not fit these weights")
+            found = range(len(saved))
+        for (_, variable), index in zip(entries, found):
             if index is not None:
-                variable.assign(self.saved[index][1])
-        missing = [variable for variable, index in zip(variables, found) if index is None]
-        self.__dict__["saved"] = [saved for index, saved in enumerate(self.saved) if index not in found]
-        if missing and [tuple(v.shape) for v in missing] == [value.shape for _, value in self.saved]:
-            for variable, (_, value) in zip(missing, self.saved):
-                variable.assign(value)
-            self.__dict__["saved"] = []
+                variable.assign(saved[index][1])
+        self.__dict__["saved"] = [entry for index, entry in enumerate(saved) if index not in set(found)]
+
+    def warn(self, what):
+        self.__dict__["saved"] = []
+        warnings.warn(f"the state in the file {what}: optimizer {self.name!r} starts anew", stacklevel=2)
 
     # Update ----------------------------------------------------------------------------------------------------------
 
@@ -155,7 +221,8 @@ class Optimizer(keras.optimizers.Optimizer):
         """Every weight by its average, where `now`. Without a condition, in which replicas cannot meet."""
         assign = lambda weight, average, now: weight.assign(tf.where(now, average, weight))
         for weight, average in zip(self._trainable_variables, self._model_variables_moving_average):
-            distribution.extended.update(weight.value, assign, args=(average.value, now), group=False)
+            weight = weight.value if isinstance(weight, keras.Variable) else weight
+            distribution.extended.update(weight, assign, args=(average.value, now), group=False)
 
     def _get_current_learning_rate(self):
         if isinstance(self._learning_rate, keras.optimizers.schedules.LearningRateSchedule):
@@ -167,8 +234,10 @@ class Optimizer(keras.optimizers.Optimizer):
         index = self._get_variable_index(variable)
         state = [self.state[slot][index].value for slot in self.slots]
         dtype = variable.dtype if variable.dtype in KERNEL_DTYPES else tf.float32
-        letters = self.letters_for(variable, *self.numbers(learning_rate, dtype))
+        letters, decay = self.letters_for(variable, *self.numbers(learning_rate, dtype))
         gradient = tf.cast(tf.convert_to_tensor(gradient), dtype)
+        if decay is not None:
+            variable.assign_sub(tf.cast(decay * tf.cast(variable, dtype), variable.dtype))
         if self.fused and dtype == variable.dtype:
             return self.kernel(variable, gradient, *state, **letters)
         w, *slots = [tf.cast(value, dtype) for value in (variable, *state)]
@@ -187,10 +256,16 @@ class Optimizer(keras.optimizers.Optimizer):
         return known[dtype]
 
     def letters_for(self, variable, letters, decay):
-        """The letters for one weight, which is decayed first: θ ← θ − η · weight_decay · θ (decoupled)."""
-        if decay is not None and self._use_weight_decay(variable):
-            variable.assign_sub(variable * tf.cast(letters["lr"] * decay, variable.dtype))
-        return letters
+        """(letters, share) for one weight, of which that share is taken off first: θ ← θ − η · weight_decay · θ (decoupled)."""
+        decays = decay is not None and self._use_weight_decay(variable)
+        return letters, letters["lr"] * decay if decays else None
+
+
+def same_kinds(entries, saved):
+    """Whether two lists of (name, array) agree, one by one, in what each is to its weight and in shape."""
+    kind = lambda name: name.rpartition("/")[2] if "/" in name else ""
+    ours, theirs = ([(kind(name), tuple(value.shape)) for name, value in entries] for entries in (entries, saved))
+    return ours == theirs
 
 
 def match(names, saved):

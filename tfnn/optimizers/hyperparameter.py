@@ -6,6 +6,21 @@ import tensorflow as tf
 VARIABLES = tf.Variable, keras.Variable
 
 
+def as_float(value):
+    return float(tf.convert_to_tensor(value))  # a variable of several replicas has no float() of its own
+
+
+def checked(name, value, low=0, high=float("inf")):
+    """`value` as a float in [low, high)."""
+    try:
+        number = as_float(value) if isinstance(value, (tf.Tensor, *VARIABLES)) else float(value)
+    except (TypeError, ValueError):
+        number = float("nan")
+    if not low <= number < high:
+        raise ValueError(f"{name}={value} must be in [{low}, {str(high).replace('inf', '∞')})")
+    return number
+
+
 class Hyperparameter:
     """A number of an optimizer that lives in a `tf.Variable`, so that setting it in a run needs no new trace.
 
@@ -28,25 +43,23 @@ class Hyperparameter:
         if self.name not in optimizer.hyperparameters:  # Keras reads an attribute before it is first set
             raise AttributeError(self.name)
         value = optimizer.hyperparameters[self.name]
-        return None if value is None else float(value)
+        return None if value is None else as_float(value)
 
     def __set__(self, optimizer, value):
         held, built = optimizer.hyperparameters.get(self.name), getattr(optimizer, "built", False)
-        if built and (value is None) != (held is None):
-            raise ValueError(
-                f"{self.name}={value} comes too late: the optimizer was built with {self.name}={held and float(held)}"
-            )
+        if built and ((value is None) != (held is None) or isinstance(value, VARIABLES)):
+            raise ValueError(f"{self.name}={value} comes too late: give None or a variable before the optimizer is built")
         if value is None and self.optional:
             optimizer.hyperparameters[self.name] = None
-        elif value is None or not self.low <= float(value) < self.high:
-            raise ValueError(f"{self.name}={value} must be in [{self.low}, {str(self.high).replace('inf', '∞')})")
-        elif isinstance(value, VARIABLES):
+            return
+        number = checked(self.name, value, self.low, self.high)
+        if isinstance(value, VARIABLES):
             optimizer.hyperparameters[self.name] = value
         elif held is not None:
-            held.assign(value)
+            held.assign(number)
         else:
             with tf.init_scope():
-                optimizer.hyperparameters[self.name] = tf.Variable(value, dtype=tf.float64, trainable=False, name=self.name)
+                optimizer.hyperparameters[self.name] = tf.Variable(number, dtype=tf.float64, trainable=False, name=self.name)
 
     def number(self, optimizer, dtype):
         """The value as `dtype` rounds it, a float64 tensor: 1 − β^t then fits the sums that a kernel makes in `dtype`."""
@@ -54,10 +67,17 @@ class Hyperparameter:
 
 
 class Epsilon(Hyperparameter):
-    """δ ≥ 0. A floor of 1e-30 keeps 0/0, of a weight whose gradients were all 0, at 0; no other quotient feels it."""
+    """δ ≥ 0. Below `floor` it is taken as that, so that 0/0, of a weight whose gradients were all 0, is 0.
+
+    1e-18 beside a root: the square of a gradient below that is 0 in float32.
+    """
+
+    def __init__(self, low, floor=1e-18):
+        super().__init__(low)
+        self.floor = floor
 
     def number(self, optimizer, dtype):
-        return tf.maximum(super().number(optimizer, dtype), 1e-30)
+        return tf.maximum(super().number(optimizer, dtype), self.floor)
 
 
 @keras.saving.register_keras_serializable("tfnn")
@@ -74,7 +94,7 @@ class VariableRate:
         self.variable.assign(value)
 
     def get_config(self):
-        return {"value": float(self.variable)}
+        return {"value": as_float(self.variable)}
 
     @classmethod
     def from_config(cls, config):

@@ -37,4 +37,4 @@ class LayerwiseOptimizer(Optimizer):
 
     def letters_for(self, variable, letters, decay):
         decays = decay is not None and self._use_weight_decay(variable)
-        return {**letters, "wd": decay if decays else 0 * letters["lr"], "adapt": self.adapts(variable)}
+        return {**letters, "wd": decay if decays else 0 * letters["lr"], "adapt": self.adapts(variable)}, None

@@ -49,7 +49,7 @@ class RMSprop(Optimizer):
         >>> model.compile(tfnn.optimizers.RMSprop(1e-3, momentum=0.9), "sparse_categorical_crossentropy")
     """
 
-    rho, momentum, epsilon = Hyperparameter(0, 1), Hyperparameter(0, 1), Epsilon(0)
+    rho, momentum, epsilon = Hyperparameter(0, 1), Hyperparameter(0, 1), Epsilon(0, floor=1e-36)
 
     def __init__(self, learning_rate=0.001, rho=0.9, momentum=0.0, epsilon=1e-7, centered=False, weight_decay=None, **kwargs):
         super().__init__(learning_rate, weight_decay=weight_decay, **kwargs)

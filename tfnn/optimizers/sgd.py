@@ -4,7 +4,7 @@ import keras
 import tensorflow as tf
 
 from tfnn.optimizers.base import Optimizer
-from tfnn.optimizers.hyperparameter import Hyperparameter
+from tfnn.optimizers.hyperparameter import VARIABLES, Hyperparameter, checked
 
 
 def descent(w, g, lr):
@@ -28,7 +28,7 @@ class Momentum(Hyperparameter):
     """μ in [0, 1), which cannot be raised from a 0 that it began with: no velocity is kept then."""
 
     def __set__(self, optimizer, value):
-        if value and self.name in optimizer.hyperparameters and not optimizer.slots:
+        if self.name in optimizer.hyperparameters and not optimizer.slots and checked(self.name, value, self.low, self.high):
             raise ValueError(f"momentum={value} needs a velocity, and this optimizer began without: make one with momentum")
         super().__set__(optimizer, value)
 
@@ -66,7 +66,7 @@ class SGD(Optimizer):
     def __init__(self, learning_rate=0.01, momentum=0.0, nesterov=False, weight_decay=None, **kwargs):
         super().__init__(learning_rate, weight_decay=weight_decay, **kwargs)
         self.momentum, self.nesterov = momentum, nesterov
-        self.slots = ("momentum",) if momentum else ()
+        self.slots = ("momentum",) if isinstance(momentum, VARIABLES) or self.momentum else ()
 
     def letters(self, h, lr, t):
         return {"lr": lr, "mu": h.momentum} if self.slots else {"lr": lr}
