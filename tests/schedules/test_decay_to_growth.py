@@ -39,7 +39,7 @@ DECAYS = [
 @pytest.mark.parametrize("schedule", DECAYS, ids=lambda schedule: schedule.name)
 def test_rate_over_batch_size_is_that_of_the_schedule_at_all_times(schedule):
     growth = decay_to_growth(schedule, 30, 700)
-    begin = 30 if isinstance(schedule, Warmup) else 0
+    begin = {"Warmup": 30, "OneCycle": 0.3 * 80}.get(schedule.name, 0)
     reference, grew = float(schedule(begin)), 0
     for tau in [0, begin, 20, 80, *np.random.RandomState(0).uniform(0, 100, 60)]:
         rate, b, decayed = float(growth.learning_rate(tau)), growth.batch_size(tau), float(schedule(tau))
@@ -53,7 +53,7 @@ def test_rate_over_batch_size_is_that_of_the_schedule_at_all_times(schedule):
         else:
             assert abs(b - exact) <= 0.5 + 1e-6 * exact  # so to the rounding the rate stays
             grew += 1
-    assert grew > 5 or schedule.name in ("OneCycle", "StepDecay")
+    assert grew > 5 or schedule.name == "StepDecay"
 
 
 def test_a_decay_by_powers_of_ten_gives_exactly_these_powers():
@@ -155,3 +155,13 @@ def test_without_its_callback_the_batch_stays_and_the_rate_decays(xy):
 def test_refuses_what_gives_no_growth(make, error, message):
     with pytest.raises(error, match=message):
         make()
+
+
+@pytest.mark.parametrize(
+    "schedule, peak", [(Warmup(Warmup(StepDecay(0.1, [10]), 5), 2), 0.1), (OneCycle(0.4, 20, pct_start=0.25), 0.4)]
+)
+def test_growth_compares_with_the_rate_at_the_end_of_a_first_rise(schedule, peak):
+    growth = decay_to_growth(schedule, 32, 320)
+    assert growth.batch_size(0) == growth.batch_size(5) == 32
+    np.testing.assert_allclose(growth.learning_rate(5), peak, rtol=1e-6)
+    np.testing.assert_allclose(growth.batch_size(11), np.clip(round(32 * peak / float(schedule(11))), 32, 320))

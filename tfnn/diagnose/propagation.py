@@ -6,11 +6,12 @@ import math
 import keras
 import tensorflow as tf
 
+from tfnn import controls
 from tfnn.diagnose.passes import forward_and_back, own_weights
 from tfnn.diagnose.report import LayerReport, Propagation
 from tfnn.diagnose.statistics import array, dead_share, moments, saturated_share
 from tfnn.diagnose.update import squared_steps, unchanged
-from tfnn.training.compiled import layers_of
+from tfnn.training.compiled import layers_of, optimizers_of
 
 
 def propagation(model, batch):
@@ -59,10 +60,21 @@ def propagation(model, batch):
             variable.assign(tf.zeros_like(variable.value))
     optimizer, steps, rate = model.optimizer, None, None
     if optimizer is not None:
-        steps = squared_steps(optimizer, passes.weight_gradients, model.trainable_weights)
-        rate = float(array(optimizer.learning_rate))
+        with controls.use(clock(model, len(keras.tree.flatten(x)[0]))):
+            steps = squared_steps(optimizer, passes.weight_gradients, model.trainable_weights)
+            rate = float(array(optimizers_of(optimizer)[0].learning_rate))
     examples = len(keras.tree.flatten(x)[0])
     return Propagation(tuple(rows(model, passes, steps, examples)), float(passes.loss), rate)
+
+
+def clock(model, examples):
+    """What a schedule in epochs reads: the model's last run of `tfnn.fit`, or the start of one."""
+    settings_and_graph = getattr(model, "_tfnn_graph", None)
+    if settings_and_graph:
+        return settings_and_graph[1].controls
+    run = controls.Controls(micro_batch=examples)
+    run.begin(rows=examples, epoch=0)
+    return run
 
 
 def tensors(batch):

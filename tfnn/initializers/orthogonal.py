@@ -36,7 +36,7 @@ class Orthogonal(keras.initializers.Orthogonal):
 
     Args:
         gain: factor of all weights; √2 before a ReLU.
-        seed, input_axes, output_axes, kernel, groups: as in `VarianceScaling`.
+        seed, input_axes, output_axes, kernel, groups: as in `VarianceScaling`; but `EinsumDense` does not set the axes here.
 
     Raises:
         ValueError: for a `kernel` or `groups` outside those; when called, for a shape of fewer than two axes, with a

@@ -27,6 +27,7 @@ class Schedule(keras.optimizers.schedules.LearningRateSchedule):
     """
 
     end = math.inf  # the time at which the last rate is reached; infinity for a schedule that goes on
+    rise = 0  # the time at which a first rise of the rate ends
 
     def __post_init__(self):
         for field in dataclasses.fields(self):

@@ -10,7 +10,6 @@ from tfnn import controls
 from tfnn.schedules.base import exact
 from tfnn.schedules.in_epochs import InEpochs
 from tfnn.schedules.ranges import PositiveInteger
-from tfnn.schedules.warmup import Warmup
 from tfnn.schedules.wrapper import ScheduleWrapper
 
 Growth = collections.namedtuple("Growth", "batch_size, learning_rate")
@@ -26,8 +25,8 @@ def decay_to_growth(schedule, batch_size, max_batch_size):
 
     SGD's noise scale is g ≈ ηN/b (Smith & Le 2017), so b may grow as η would fall: b(τ) = b_0 · η_ref / η(τ), rounded and
     at most `max_batch_size`, and the rate is η(τ) · b(τ) / b_0, which is constant up to that bound (and to the rounding) and
-    decays after it. η_ref is η(0), or the rate at the end of a `Warmup`, before which nothing grows. Where a schedule
-    rises again, the batch falls back, to b_0 at least. Smith et al. 2018, arXiv:1711.00489.
+    decays after it. η_ref is η(0), or the rate at the end of a first rise (`Warmup`, `OneCycle`), before which nothing
+    grows. Where a schedule rises again, the batch falls back, to b_0 at least. Smith et al. 2018, arXiv:1711.00489.
 
     Under `tfnn.fit` the batch changes only between epochs, but η within them, too: there the rate is η(τ) · b / b_0 with the
     b that is in force.
@@ -68,7 +67,7 @@ class GrowingBatch(ScheduleWrapper):
             raise ValueError(f"max_batch_size={self.max_batch_size} must be at least batch_size={self.batch_size}")
         if isinstance(self.schedule, InEpochs):
             raise ValueError("schedule must be one of epochs, without InEpochs, which goes around the resulting learning_rate")
-        self.begin = self.schedule.steps if isinstance(self.schedule, Warmup) else 0
+        self.begin = getattr(self.schedule, "rise", 0)
         with tf.init_scope():
             self.reference = float(self.inner(exact(self.begin)))
         if not self.reference > 0:

@@ -69,8 +69,12 @@ class OneCycle(Schedule):
     def end(self):
         return self.total_steps
 
+    @property
+    def rise(self):
+        return self.pct_start * self.total_steps
+
     def rate(self, t):
-        eta, rise = self.max_learning_rate / self.div_factor, self.pct_start * self.total_steps
-        fall = [(2 * rise, eta)] if self.three_phase else []
-        knots = [(0, eta), (rise, self.max_learning_rate), *fall, (self.total_steps, eta / self.final_div_factor)]
+        eta = self.max_learning_rate / self.div_factor
+        fall = [(2 * self.rise, eta)] if self.three_phase else []
+        knots = [(0, eta), (self.rise, self.max_learning_rate), *fall, (self.total_steps, eta / self.final_div_factor)]
         return one_cycle(t, knots, ANNEAL[self.anneal_strategy])

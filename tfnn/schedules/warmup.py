@@ -44,6 +44,10 @@ class Warmup(ScheduleWrapper):
         if self.steps >= self.end:
             raise ValueError(f"steps={self.steps} of warm-up must be below the end of the schedule, {self.end}")
 
+    @property
+    def rise(self):
+        return max(self.steps, getattr(self.schedule, "rise", 0))
+
     def rate(self, t):
         if self.steps == 0:
             return self.inner(t)
