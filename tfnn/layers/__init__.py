@@ -1,5 +1,7 @@
-"""Layers (lecture, sections 6 and 8): standardise, normalise, connect."""
+"""Layers (lecture, sections 6 to 8): standardise, normalise, augment, connect."""
 
+from tfnn.layers import augment
+from tfnn.layers.augment import Augment, RandomFlip, RandomRotation, RandomTranslation, RandomZoom
 from tfnn.layers.batch_normalization import BatchNormalization
 from tfnn.layers.residual import ResidualBlock
 from tfnn.layers.standardize import Standardize
