@@ -3,6 +3,7 @@
 import functools
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 from tfnn import random
@@ -126,7 +127,7 @@ class Pixelwise(Augmentation):
 
     def __init__(self, value_range, seed=None, **kwargs):
         super().__init__(seed, **kwargs)
-        if len(value_range) != 2 or not value_range[0] < value_range[1]:
+        if np.shape(value_range) != (2,) or not value_range[0] < value_range[1]:
             raise ValueError(f"value_range={value_range} must be a pair, the lowest pixel and the highest")
         self.value_range = value_range
 
