@@ -2,6 +2,7 @@
 
 fit: `tfnn.fit` against `model.fit`, PyTorch, JAX. threads: the rule for intra-op threads. accuracy: the digits, ten seeds.
 optimizers: one update of ResNet-50's weights against Keras, optax, PyTorch.
+augmentation: flip, shift, rotate and zoom against Keras's four layers, albumentations.
 A ratio above 1 means that tfnn is the better.
 """
 
@@ -16,7 +17,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
 from tests.benchmarks.timing import HEADER
 
-SUITES = ("fit", "threads", "accuracy", "optimizers")
+SUITES = ("fit", "threads", "accuracy", "optimizers", "augmentation")
 
 
 def main():
