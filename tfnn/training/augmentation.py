@@ -18,17 +18,19 @@ def steps_of(augment):
 def augmented(steps, x, y, sample_weight):
     """(x, y, sample_weight) of one micro-batch after all steps."""
     for step in steps:
-        before = x
-        if hasattr(step, "augment_batch"):
-            x, y, sample_weight = step.augment_batch(x, y, sample_weight)
-        elif hasattr(step, "draw") and any(map(per_pixel, keras.tree.flatten((y, sample_weight)))):
-            transform = step.draw(x)
-            move = lambda a: transform.masks(a) if per_pixel(a) and transform.matrix is not None else a
-            x, y, sample_weight = transform.images(x), *keras.tree.map_structure(move, (y, sample_weight))
-        else:
-            x = call(step, x, training=True)
+        before, (x, y, sample_weight) = x, applied(step, x, y, sample_weight)
         check_form(step, before, x)
     return x, y, sample_weight
+
+
+def applied(step, x, y, sample_weight):
+    if hasattr(step, "augment_batch"):
+        return step.augment_batch(x, y, sample_weight)
+    if not (hasattr(step, "draw") and any(map(per_pixel, keras.tree.flatten((y, sample_weight))))):
+        return call(step, x, training=True), y, sample_weight
+    transform = step.draw(x)
+    move = lambda a: transform.masks(a) if per_pixel(a) and transform.matrix is not None else a
+    return transform.images(x), *keras.tree.map_structure(move, (y, sample_weight))
 
 
 def per_pixel(a):

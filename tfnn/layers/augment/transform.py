@@ -1,0 +1,78 @@
+"""One draw, to be applied to images and to what belongs to them."""
+
+import tensorflow as tf
+
+from tfnn.layers.augment import affine
+from tfnn.layers.augment.resample import resample
+
+
+class Transform:
+    """What `draw` of an augmentation layer gives: the same random numbers for images, masks, points and boxes.
+
+    Points and boxes are in pixels of a plane where the image covers [0, W] × [0, H]: the pixel in row i and column j has
+    its centre at (x, y) = (j + ½, i + ½). They follow the picture, not its mirrored or repeated copies outside of it.
+
+    Example:
+        >>> transform = tfnn.layers.Augment([tfnn.layers.RandomFlip(), tfnn.layers.RandomRotation(0.1)]).draw(images)
+        >>> images, masks = transform.images(images), transform.masks(masks)
+        >>> boxes = transform.boxes(boxes)  # (B, N, 4): left, top, right, bottom
+    """
+
+    def __init__(self, shape, size, matrix, sampling, changes):
+        self.shape, self.size, self.matrix, self.sampling, self.changes = shape, size, matrix, sampling, changes
+
+    def images(self, images):
+        """The changed images: integers stay integers (rounded, kept in range), floats keep their dtype."""
+        images = self.batch_of("images", images)
+        outputs = images if self.matrix is None else resample(images, self.matrix, self.size, *self.sampling)
+        if self.changes:
+            outputs = tf.cast(outputs, tf.float32)
+        for change in self.changes:
+            outputs = change(outputs)
+        if images.dtype.is_integer and outputs.dtype.is_floating:
+            outputs = tf.saturate_cast(tf.round(outputs), images.dtype)
+        return self.like_input(self.with_shape(tf.cast(outputs, images.dtype), images.shape[-1]))
+
+    def masks(self, masks, fill_value=0):
+        """Labels of pixels, (B, H, W) or (B, H, W, C), by the nearest pixel; `fill_value` labels what a constant fills."""
+        masks = tf.convert_to_tensor(masks)
+        flat = masks.shape.rank == len(self.shape) - 1
+        masks = self.batch_of("masks", masks[..., None] if flat else masks)
+        if self.matrix is not None:
+            _, fill_mode, _ = self.sampling
+            masks = resample(masks, self.matrix, self.size, "nearest", fill_mode, fill_value)
+        masks = self.like_input(self.with_shape(masks, masks.shape[-1]))
+        return masks[..., 0] if flat else masks
+
+    def points(self, points):
+        """Key points (B, N, 2) of (x, y); some may lie outside of the image."""
+        points = self.expanded(tf.cast(points, tf.float32))
+        if self.matrix is not None:
+            points = affine.apply(affine.inverse(self.matrix), points - 0.5) + 0.5
+        return self.like_input(points)
+
+    def boxes(self, boxes):
+        """Boxes (B, N, 4) of left, top, right, bottom: the upright hull of each turned box, cut off at the image's edges."""
+        boxes = self.expanded(tf.cast(boxes, tf.float32))
+        left, top, right, bottom = tf.unstack(boxes, axis=-1)
+        corners = [tf.stack(corner, -1) for corner in ((left, top), (right, top), (left, bottom), (right, bottom))]
+        moved = tf.stack([self.expanded(self.points(self.like_input(corner))) for corner in corners], axis=2)
+        height, width = (tf.cast(length, tf.float32) for length in self.size)
+        hull = tf.concat([tf.reduce_min(moved, 2), tf.reduce_max(moved, 2)], axis=-1)
+        return self.like_input(tf.clip_by_value(hull, 0.0, tf.stack([width, height, width, height])))
+
+    def batch_of(self, what, tensor):
+        tensor = tf.convert_to_tensor(tensor)
+        *_, height, width, _ = self.shape
+        if tensor.shape.rank != len(self.shape) or not tensor.shape[-3:-1].is_compatible_with((height, width)):
+            raise ValueError(f"{what} of shape {tensor.shape} must be of the size that was drawn for, {self.shape}")
+        return self.expanded(tensor)
+
+    def with_shape(self, images, channels):
+        return tf.ensure_shape(images, [None, *(length if isinstance(length, int) else None for length in self.size), channels])
+
+    def expanded(self, tensor):
+        return tensor[None] if len(self.shape) == 3 else tensor
+
+    def like_input(self, tensor):
+        return tensor[0] if len(self.shape) == 3 else tensor
