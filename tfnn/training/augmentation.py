@@ -40,7 +40,7 @@ def per_pixel(a):
 
 def check_form(step, before, after):
     """Refuses what the model would take for something else; height and width may change, as by a crop."""
-    before, after = (keras.tree.map_structure(lambda a: tuple(getattr(a, "shape", ())), x) for x in (before, after))
+    before, after = (keras.tree.map_structure(lambda a: tuple(getattr(a, "shape", ())[1:]), x) for x in (before, after))
     form = lambda shapes: keras.tree.map_shape_structure(lambda shape: (len(shape), shape[-1:]), shapes)
     if form(before) != form(after):
         raise ValueError(f"augment step {step} was given shape {before} and gave {after}: axes and channels must be the same")
