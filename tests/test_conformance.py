@@ -14,7 +14,7 @@ import tensorflow as tf
 import tfnn
 
 ROOT = pathlib.Path(__file__).parent.parent
-IMAGES, ROWS = (6, 8, 8, 4), (6, 5)
+IMAGES, ROWS, RGB = (6, 8, 8, 4), (6, 5), (6, 8, 8, 3)
 
 
 def adapted(layer, shape=IMAGES):
@@ -33,6 +33,22 @@ LAYERS = {
     "BatchNormalization without γ, β": (lambda: tfnn.layers.BatchNormalization(center=False, scale=False), IMAGES),
     "ResidualBlock": (lambda: tfnn.layers.ResidualBlock(4), IMAGES),
     "ResidualBlock that halves": (lambda: tfnn.layers.ResidualBlock(6, strides=2), IMAGES),
+    "RandomFlip": (lambda: tfnn.layers.RandomFlip(), IMAGES),
+    "RandomTranslation": (lambda: tfnn.layers.RandomTranslation(0.3, 0.3, "wrap"), IMAGES),
+    "RandomRotation": (lambda: tfnn.layers.RandomRotation(0.3, "constant"), IMAGES),
+    "RandomZoom": (lambda: tfnn.layers.RandomZoom(0.3, fill_mode="nearest"), IMAGES),
+    "RandomShear": (lambda: tfnn.layers.RandomShear(0.3, 0.3), IMAGES),
+    "RandomCrop": (lambda: tfnn.layers.RandomCrop(6, 5, padding=1), IMAGES),
+    "RandomResizedCrop": (lambda: tfnn.layers.RandomResizedCrop(6, 5), IMAGES),
+    "RandomGaussianNoise": (lambda: tfnn.layers.RandomGaussianNoise((0, 0.2), (-10, 10)), IMAGES),
+    "RandomErasing": (lambda: tfnn.layers.RandomErasing(value_range=(-10, 10)), IMAGES),
+    "RandomBrightness": (lambda: tfnn.layers.RandomBrightness(0.2, (-10, 10)), IMAGES),
+    "RandomContrast": (lambda: tfnn.layers.RandomContrast(0.5, (-10, 10)), IMAGES),
+    "RandomSaturation": (lambda: tfnn.layers.RandomSaturation(1.0, (-10, 10)), RGB),
+    "RandomHue": (lambda: tfnn.layers.RandomHue(0.5, (-10, 10)), RGB),
+    "Augment": (lambda: tfnn.layers.Augment([tfnn.layers.RandomHue(0.1), tfnn.layers.RandomZoom(0.3)]), RGB),
+    "MixUp": None,  # acts on labels, too: tests/layers/augment/test_mixing.py
+    "CutMix": None,
 }
 OPTIMIZERS = {
     "Optimizer": None,  # the base; its subclasses stand for it
@@ -130,6 +146,12 @@ def layer_and_input(name):
     return layer, draw(shape)
 
 
+def in_scope(layer, x, training):
+    """The layer's output; the same numbers at each call, if it draws any."""
+    with tfnn.random.scope(1, 2, tf.range(tf.shape(x)[0])):
+        return layer(x, training=training)
+
+
 def restored(layer, run):
     """The output of `run`, after which the layer's state is what it was."""
     state = layer.get_weights()
@@ -142,7 +164,7 @@ def restored(layer, run):
 def test_layer_gives_the_same_eagerly_in_a_graph_and_under_xla(name):
     layer, x = layer_and_input(name)
     for training in False, True:
-        call = lambda x, training=training: layer(x, training=training)
+        call = lambda x, training=training: in_scope(layer, x, training)
         eager = restored(layer, lambda: call(x))
         for jit in False, True:
             graph = restored(layer, lambda: tf.function(call, jit_compile=jit)(tf.constant(x)))
@@ -170,9 +192,9 @@ def test_layer_computes_in_its_policy(name):
     low = type(layer).from_config({**layer.get_config(), "dtype": "mixed_bfloat16"})
     low.build((None, *x.shape[1:]))
     low.set_weights(layer.get_weights())
-    output = low(x, training=True)
+    output = in_scope(low, x, training=True)
     assert output.dtype == tf.bfloat16
-    np.testing.assert_allclose(tf.cast(output, tf.float32), layer(x, training=True), atol=0.15)
+    np.testing.assert_allclose(tf.cast(output, tf.float32), in_scope(layer, x, training=True), atol=0.15)
 
 
 @each(LAYERS)

@@ -1,4 +1,4 @@
-"""Test error on digits with 10 examples per class, with and without augmentation: `python -m tests.benchmarks augmented_accuracy`.
+"""What augmentation does for digits with 10 examples per class: `python -m tests.benchmarks augmented_accuracy`.
 
 Ten seeds; each draws its own 100 examples, initial weights and order, the same for both sides. Recipe and strengths were
 chosen on the validation part with seeds 101 to 104 (`validation_errors`). The row's ratio is the error without augmentation

@@ -1,7 +1,24 @@
 """Layers (lecture, sections 6 to 8): standardise, normalise, augment, connect."""
 
 from tfnn.layers import augment
-from tfnn.layers.augment import Augment, CutMix, MixUp, RandomFlip, RandomRotation, RandomTranslation, RandomZoom
+from tfnn.layers.augment import (
+    Augment,
+    CutMix,
+    MixUp,
+    RandomBrightness,
+    RandomContrast,
+    RandomCrop,
+    RandomErasing,
+    RandomFlip,
+    RandomGaussianNoise,
+    RandomHue,
+    RandomResizedCrop,
+    RandomRotation,
+    RandomSaturation,
+    RandomShear,
+    RandomTranslation,
+    RandomZoom,
+)
 from tfnn.layers.batch_normalization import BatchNormalization
 from tfnn.layers.residual import ResidualBlock
 from tfnn.layers.standardize import Standardize

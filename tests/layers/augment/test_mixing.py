@@ -74,10 +74,7 @@ def test_mixup_is_the_mixture_of_each_example_with_the_one_before_it():
 
 def test_cutmix_pastes_a_box_and_mixes_labels_by_its_share_of_pixels():
     x, y = batch()
-    masks = {
-        "whole": tf.constant(RANDOM.randint(0, 9, (6, 8, 10))),
-        "one-hot": tf.constant(RANDOM.randint(0, 2, (6, 8, 10, 2))),
-    }
+    masks = {name: tf.constant(RANDOM.randint(0, 9, (6, 8, 10, *more))) for name, more in (("flat", ()), ("deep", (2,)))}
     weight = tf.constant(RANDOM.uniform(0, 2, 6).astype("float32"))
     pixel_weight = tf.constant(RANDOM.uniform(0, 2, (6, 8, 10)).astype("float32"))
     labels = {"class": y, **masks}
@@ -108,7 +105,7 @@ def test_boxes_are_those_of_the_paper():
 
 
 def test_box_sizes_and_places_are_distributed_as_in_the_paper():
-    """Mean share of pixels of clipped boxes with 1 − λ and centres uniform, by the same rule in numpy, and how often each line is met."""
+    """1 − λ and centre uniform: the mean share of pixels and how often each line is reached, by the same rule in numpy."""
     n, size = 20_000, 32
     random = np.random.RandomState(5)
     side, centre = np.round(size * np.sqrt(random.uniform(size=n))), np.floor(size * random.uniform(size=(2, n)))
@@ -179,9 +176,8 @@ def test_dtypes(make, dtype):
 def test_the_layer_in_tf_data_and_at_rest(make):
     x, y = batch(12)
     layer = make(seed=3)
-    batches = list(
-        tf.data.Dataset.from_tensor_slices({"images": x, "labels": y}).batch(6).map(lambda b: layer(b, training=True))
-    )
+    dataset = tf.data.Dataset.from_tensor_slices({"images": x, "labels": y}).batch(6)
+    batches = list(dataset.map(lambda both: layer(both, training=True)))
     assert len(batches) == 2 and not np.allclose(batches[0]["images"], x[:6])
     np.testing.assert_allclose(tf.reduce_sum(batches[0]["labels"], -1), 1, rtol=1e-6)
     np.testing.assert_array_equal(layer(x), x)

@@ -35,7 +35,6 @@ class Augment(Augmentation):
                 raise ValueError(f"layers must be single layers of tfnn.layers.augment, got {layer}")
         self.sampling  # noqa: B018 members that disagree are refused here rather than at the first call
 
-    @property
     def members(self):
         return self.layers
 

@@ -23,9 +23,8 @@ class Augmentation(keras.layers.Layer):
         self.seed = seed
         self.seed_generator = keras.random.SeedGenerator(seed)
 
-    @property
     def members(self):
-        return [self]
+        return [self]  # from a method: Keras walks a layer's properties when it saves, and this one would never end
 
     def call(self, images, training=False):
         if not training:
@@ -36,7 +35,7 @@ class Augmentation(keras.layers.Layer):
         """A `Transform` for `images`, which may be applied to their masks, points and boxes too."""
         shape, (rows, *size, channels) = sizes(images)
         steps, counts = [], []
-        for member in self.members:
+        for member in self.members():
             member.check(*size, channels)
             steps.append((member, size))
             counts.append(member.count(*size, channels))
@@ -52,7 +51,7 @@ class Augmentation(keras.layers.Layer):
         """What is served: the images themselves, but for crops, which take the middle."""
         shape, (_, *size, _) = sizes(images)
         matrices = []
-        for member in self.members:
+        for member in self.members():
             if isinstance(member, Geometric):
                 matrices += member.resting(*size)
                 size = member.output_size(*size)
@@ -65,14 +64,14 @@ class Augmentation(keras.layers.Layer):
     @property
     def sampling(self):
         """(interpolation, fill_mode, fill_value) of the one resampling."""
-        geometric = [member for member in self.members if isinstance(member, Geometric)]
+        geometric = [member for member in self.members() if isinstance(member, Geometric)]
         interpolations = {member.interpolation: member for member in geometric if member.interpolation}
         fills = {(member.fill_mode, member.fill_value): member for member in geometric if member.fill_mode}
         for asked in interpolations, fills:
             if len(asked) > 1:
                 said = ", ".join(f"{member.name}: {what}" for what, member in asked.items())
                 raise ValueError(f"members of one resampling must agree on interpolation, fill_mode and fill_value, got {said}")
-        (interpolation,), (fill,) = interpolations or ["bilinear"], fills or [("reflect", 0.0)]
+        (interpolation,), (fill,) = interpolations or ["nearest"], fills or [("reflect", 0.0)]
         return interpolation, *fill
 
     def check(self, height, width, channels):
@@ -83,7 +82,7 @@ class Augmentation(keras.layers.Layer):
 
     def compute_output_shape(self, input_shape):
         *rows, height, width, channels = input_shape
-        for member in self.members:
+        for member in self.members():
             member.check(height, width, channels)
             height, width = member.output_size(height, width)
         return *rows, height, width, channels
@@ -118,6 +117,28 @@ class Geometric(Augmentation):
     def resting(self, height, width):
         """A list of the matrix that stands for this layer at test, empty where the layer leaves images as they are."""
         return []
+
+
+class Pixelwise(Augmentation):
+    """Changes values: `adjust(x, u)` of images x in units of the value range, 0 to 1, and numbers u (B, count) in [0, 1)."""
+
+    def __init__(self, value_range, seed=None, **kwargs):
+        super().__init__(seed, **kwargs)
+        if len(value_range) != 2 or not value_range[0] < value_range[1]:
+            raise ValueError(f"value_range={value_range} must be a pair, the lowest pixel and the highest")
+        self.value_range = value_range
+
+    def change(self, x, u):
+        low, high = self.value_range
+        return low + (high - low) * tf.clip_by_value(self.adjust((x - low) / (high - low), u), 0.0, 1.0)
+
+    def get_config(self):
+        return {**super().get_config(), "value_range": self.value_range}
+
+
+def check_rgb(layer, channels):
+    if channels != 3:
+        raise ValueError(f"{layer.name} needs images of red, green and blue, got {channels} channels")
 
 
 def sizes(images):

@@ -1,0 +1,66 @@
+"""Cropping (lecture, section 7)."""
+
+import keras
+import tensorflow as tf
+
+from tfnn.layers.augment import affine
+from tfnn.layers.augment.base import Geometric
+
+
+@keras.saving.register_keras_serializable("tfnn")
+class RandomCrop(Geometric):
+    """A window of height × width pixels at a random place of each image, which may be padded first.
+
+    `RandomCrop(32, 32, padding=4, fill_mode="constant")` is the augmentation of CIFAR-10 in He et al. 2016
+    (arXiv:1512.03385, section 4.2). Keras's layer takes the same window for a whole batch, and resizes the whole image at
+    test; this one takes the middle, at the scale of training.
+
+    Args:
+        height, width: of the output, in pixels.
+        seed: an int, for draws outside of a `tfnn.random.scope`.
+        padding: pixels on each side before cropping.
+        fill_mode, fill_value: of the padding, as in `RandomTranslation`.
+
+    Raises:
+        ValueError: for sizes below 1, a negative padding or images that are smaller than the window.
+
+    Example:
+        >>> images = tfnn.layers.RandomCrop(28, 28)(images, training=True)
+    """
+
+    def __init__(self, height, width, seed=None, padding=0, fill_mode="reflect", fill_value=0.0, **kwargs):
+        super().__init__(None, fill_mode, fill_value, seed, **kwargs)
+        if not (height >= 1 and width >= 1 and padding >= 0):
+            raise ValueError(f"height={height} and width={width} must be positive, padding={padding} at least 0")
+        self.height, self.width, self.padding = height, width, padding
+
+    def count(self, height, width, channels):
+        return 2
+
+    def matrix(self, u, height, width):
+        places = [tf.cast(2 * self.padding + 1 + given - own, tf.float32) for given, own in self.lengths(height, width)]
+        y, x = (tf.floor(u[:, i] * count) - self.padding for i, count in enumerate(places))
+        return affine.translation(-x, -y)
+
+    def resting(self, height, width):
+        if (height, width) == (self.height, self.width):
+            return []
+        y, x = (tf.cast((given - own) // 2, tf.float32)[None] for given, own in self.lengths(height, width))
+        return [affine.translation(-x, -y)]
+
+    def lengths(self, height, width):
+        return (height, self.height), (width, self.width)
+
+    def check(self, height, width, channels):
+        for given, own in self.lengths(height, width):
+            if isinstance(given, int) and own > given + 2 * self.padding:
+                raise ValueError(
+                    f"a crop of {self.height} × {self.width} needs images as large, got {height} × {width} with"
+                    f" padding={self.padding}"
+                )
+
+    def output_size(self, height, width):
+        return self.height, self.width
+
+    def get_config(self):
+        return {**super().get_config(), "height": self.height, "width": self.width, "padding": self.padding}

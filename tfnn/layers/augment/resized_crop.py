@@ -1,0 +1,73 @@
+"""Random resized crop (Szegedy et al. 2015)."""
+
+import math
+
+import keras
+import tensorflow as tf
+
+from tfnn.layers.augment import affine
+from tfnn.layers.augment.base import Geometric
+from tfnn.layers.augment.limits import between, limits
+
+
+@keras.saving.register_keras_serializable("tfnn")
+class RandomResizedCrop(Geometric):
+    """A window of random area, aspect ratio and place of each image, resized to height × width pixels.
+
+    Area S·H·W and ratio r = width / height with S uniform and log r uniform: the window is √(S H W r) × √(S H W / r), cut to
+    the image where it is longer (Szegedy et al. 2015, arXiv:1409.4842, section 6; torchvision draws anew instead). At test
+    it is the largest window in the middle with the aspect ratio of the output.
+
+    The sampler reads four pixels around each source: images much larger than height × width should be made smaller before.
+
+    Args:
+        height, width: of the output, in pixels.
+        scale: pair, limits of the share S of the area, above 0 and up to 1.
+        ratio: pair, limits of r, positive.
+        interpolation: "bilinear" or "nearest".
+        seed: an int, for draws outside of a `tfnn.random.scope`.
+
+    Raises:
+        ValueError: for an argument outside of its range.
+
+    Example:
+        >>> images = tfnn.layers.RandomResizedCrop(224, 224)(images, training=True)
+    """
+
+    def __init__(self, height, width, scale=(0.08, 1.0), ratio=(3 / 4, 4 / 3), interpolation="bilinear", seed=None, **kwargs):
+        super().__init__(interpolation, None, None, seed, **kwargs)
+        if not (height >= 1 and width >= 1):
+            raise ValueError(f"height={height} and width={width} must be positive")
+        self.height, self.width, self.scale, self.ratio = height, width, scale, ratio
+        self.scale_limits = limits("scale", scale, 1e-6, 1, None)
+        self.log_ratio_limits = [math.log(bound) for bound in limits("ratio", ratio, 1e-3, 1e3, None)]
+
+    def count(self, height, width, channels):
+        return 4
+
+    def matrix(self, u, height, width):
+        height, width = tf.cast(height, tf.float32), tf.cast(width, tf.float32)
+        area = between(self.scale_limits, u[:, 0]) * height * width
+        ratio = tf.exp(between(self.log_ratio_limits, u[:, 1]))
+        w, h = tf.minimum(tf.sqrt(area * ratio), width), tf.minimum(tf.sqrt(area / ratio), height)
+        return self.window(u[:, 2] * (width - w), u[:, 3] * (height - h), w, h)
+
+    def window(self, left, top, width, height):
+        """The matrix that stretches the window over the output; edges meet edges, not centres of pixels."""
+        x, y = width / self.width, height / self.height
+        return affine.affine(x, 0.0, left + (x - 1) / 2, 0.0, y, top + (y - 1) / 2)
+
+    def resting(self, height, width):
+        if (height, width) == (self.height, self.width):
+            return []
+        height, width = (tf.cast(length, tf.float32)[None] for length in (height, width))
+        scale = tf.minimum(height / self.height, width / self.width)
+        w, h = self.width * scale, self.height * scale
+        return [self.window((width - w) / 2, (height - h) / 2, w, h)]
+
+    def output_size(self, height, width):
+        return self.height, self.width
+
+    def get_config(self):
+        own = {"height": self.height, "width": self.width, "scale": self.scale, "ratio": self.ratio}
+        return {**super().get_config(), **own}
