@@ -353,7 +353,7 @@ for path in json.loads(sys.argv[1]):
 
 def test_layers_and_models_answer_from_a_saved_model_without_tfnn(tmp_path):
     paths = []
-    for index, name in enumerate([*LAYERS, *MODELS]):
+    for index, name in enumerate([*(name for name in LAYERS if LAYERS[name]), *MODELS]):
         if name in LAYERS:
             part, x = layer_and_input(name)
         else:
@@ -409,7 +409,7 @@ except ValueError as error:
 else:
     raise AssertionError("several replicas were not refused")
 
-for name, (make, shape) in LAYERS.items():
+for name, (make, shape) in ((name, row) for name, row in LAYERS.items() if row):
     x = draw(shape)
     with strategy.scope():
         layer = make()
