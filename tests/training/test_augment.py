@@ -6,6 +6,7 @@ import pytest
 import tensorflow as tf
 
 import tfnn
+from tests.benchmarks.augmented_accuracy import augmentation, error_on_test
 from tfnn.callbacks import BatchSizeScheduler
 from tfnn.training.xla import choose_jit
 
@@ -245,3 +246,10 @@ def test_refuses(images):
     ):
         with pytest.raises(ValueError, match=message):
             tfnn.fit(model, x, labels, verbose=0, augment=augment)
+
+
+@pytest.mark.slow
+def test_augmentation_lowers_the_error_on_few_digits(digits):
+    """10 per class, three seeds; all ten are measured by `python -m tests.benchmarks augmented_accuracy`."""
+    errors = [[error_on_test(digits, seed, augment, epochs=200) for seed in range(1, 4)] for augment in (augmentation(), None)]
+    assert sum(errors[0]) <= 0.75 * sum(errors[1]), errors

@@ -5,6 +5,7 @@ copies follow. Classes come in turn. DATA is what tfnn train takes: digits, mnis
 file, or a folder with one sub-folder of images for each class. Strengths are those of tfnn.layers; 0 leaves a layer out.
 """
 
+import math
 import pathlib
 
 import keras
@@ -20,17 +21,17 @@ from tfnn.training.augmentation import augmented
 LAYERS = tfnn.layers
 # option: (default, what its number means, layer of (number, the data's value range, how to fill what lies outside))
 GEOMETRY = {
-    "rotation": (0.04, "share of a full turn, to either side", lambda f, _, fill: LAYERS.RandomRotation(f, **fill)),
-    "translation": (0.1, "share of height and width", lambda f, _, fill: LAYERS.RandomTranslation(f, f, **fill)),
+    "rotation": (0.02, "share of a full turn, to either side", lambda f, _, fill: LAYERS.RandomRotation(f, **fill)),
+    "translation": (0.06, "share of height and width", lambda f, _, fill: LAYERS.RandomTranslation(f, f, **fill)),
     "zoom": (0.15, "share, in and out", lambda f, _, fill: LAYERS.RandomZoom(f, **fill)),
     "shear": (0, "share of the other side", lambda f, _, fill: LAYERS.RandomShear(f, f, **fill)),
 }
 PIXELS = {
     "brightness": (0, "share of the value range", lambda f, values, _: LAYERS.RandomBrightness(f, values)),
-    "contrast": (0, "share, more and less", lambda f, values, _: LAYERS.RandomContrast((-f, f), values)),
+    "contrast": (0, "share, more and less", lambda f, values, _: LAYERS.RandomContrast(f, values)),
     "noise": (
         0,
-        "standard deviation as a share of the value range",
+        "deviation as a share of the value range",
         lambda f, values, _: LAYERS.RandomGaussianNoise(f, values),
     ),
     "erasing": (0, "probability", lambda f, values, _: LAYERS.RandomErasing(f, value_range=values)),
@@ -71,9 +72,8 @@ def run(options):
         columns.append(keras.ops.convert_to_numpy(images))
     picture = sheet(columns, data.value_range)
     write(path, tf.io.encode_png(picture).numpy())
-    print(
-        f"{path}: {len(part.y)} images of {data.name} and {options.copies} copies of each, {' × '.join(map(str, picture.shape[1::-1]))} pixels"
-    )
+    height, width, _ = picture.shape
+    print(f"{path}: {len(part.y)} images of {data.name} and {options.copies} copies of each, {width} × {height} pixels")
     return 0
 
 
@@ -88,6 +88,9 @@ def check(options, path):
     for name in GEOMETRY | PIXELS:
         if not 0 <= getattr(options, name) <= 1:
             raise ValueError(f"--{name} {getattr(options, name):g} must be between 0 and 1")
+    for name, alpha in ("mixup", options.mixup), ("cutmix", options.cutmix):
+        if alpha is not None and not 0 < alpha < math.inf:
+            raise ValueError(f"--{name} {alpha:g} must be positive and finite")
 
 
 def chosen(part, count, seed):
