@@ -48,11 +48,11 @@ def test_strength_0_leaves_images_as_they_are(tmp_path):
         assert all(np.array_equal(copy, original) for copy in copies) and len(copies) == 2
 
 
-@pytest.mark.parametrize(
-    "option",
-    [["--flip", "horizontal"], *([f"--{name}", "0.5"] for name in ("brightness", "contrast", "noise", "erasing", "shear"))]
-    + [["--mixup", "1"], ["--cutmix", "1"]],
-)
+SHARES = "brightness", "contrast", "noise", "erasing", "shear"
+OPTIONS = [["--flip", "horizontal"], *([f"--{name}", 0.5] for name in SHARES), ["--mixup", 1], ["--cutmix", 1]]
+
+
+@pytest.mark.parametrize("option", OPTIONS, ids=lambda option: option[0])
 def test_every_option_does_something(tmp_path, option):
     picture = drawn(tmp_path, *STILL, *option, "--images", 4, "--copies", 4)
     assert any(not np.array_equal(copy, cells(picture, row)[0]) for row in range(4) for copy in cells(picture, row)[1:])

@@ -50,7 +50,7 @@ def shear(x, y):
 def about(matrix, x, y):
     """`matrix` with (x, y) as its fixed point."""
     x, y = tf.reshape(x, [-1]), tf.reshape(y, [-1])
-    return product(product(translation(x, y), matrix), translation(-x, -y))
+    return product(product(translation(-x, -y), matrix), translation(x, y))
 
 
 def about_centre(matrix, height, width):

@@ -30,6 +30,8 @@ class Augment(Augmentation):
     def __init__(self, layers, seed=None, **kwargs):
         super().__init__(seed, **kwargs)
         self.layers = [keras.saving.deserialize_keras_object(layer) if isinstance(layer, dict) else layer for layer in layers]
+        if not self.layers:
+            raise ValueError("layers must hold at least one layer")
         for layer in self.layers:
             if not isinstance(layer, Augmentation) or isinstance(layer, Augment):
                 raise ValueError(f"layers must be single layers of tfnn.layers.augment, got {layer}")

@@ -63,8 +63,7 @@ class Transform:
 
     def batch_of(self, what, tensor):
         tensor = tf.convert_to_tensor(tensor)
-        *_, height, width, _ = self.shape
-        if tensor.shape.rank != len(self.shape) or not tensor.shape[-3:-1].is_compatible_with((height, width)):
+        if tensor.shape.rank != len(self.shape) or not tensor.shape[:-1].is_compatible_with(self.shape[:-1]):
             raise ValueError(f"{what} of shape {tensor.shape} must be of the size that was drawn for, {self.shape}")
         return self.expanded(tensor)
 
