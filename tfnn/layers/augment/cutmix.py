@@ -55,14 +55,19 @@ class CutMix(Mixing):
     def __init__(self, alpha=1.0, seed=None, name="cutmix", **kwargs):
         super().__init__(alpha, seed, name=name, **kwargs)
 
+    def check_images(self, x):
+        if not tf.is_tensor(x) or x.shape.rank != 4:
+            given = keras.tree.map_structure(lambda a: tuple(a.shape), x)
+            raise ValueError(f"{self.name} needs images (batch, height, width, channels), got shape {given}")
+
     def mixes_labels(self, x, y):
+        self.check_images(x)
         self.check_labels(y)
         return not all(of_pixels(a, x) for a in keras.tree.flatten(y))
 
     def augment_batch(self, x, y, sample_weight):
+        self.check_images(x)
         self.check_labels(y)
-        if not tf.is_tensor(x) or x.shape.rank != 4:
-            raise ValueError(f"{self.name} needs images (batch, height, width, channels), got {x}")
         u, centre_y, centre_x = self.uniforms(x, 3)
         inside = boxes(beta(u, self.alpha), centre_y, centre_x, tf.shape(x)[1], tf.shape(x)[2])
         lam = 1 - tf.reduce_mean(tf.cast(inside, tf.float32), [1, 2])
