@@ -1,7 +1,7 @@
 """Flip, shift, rotate and zoom: `Augment` against Keras's four layers, and albumentations where it is installed.
 
-Both sides of a pair run as they do in an input pipeline or a training graph: `tf.function`s here, a loop over images there,
-which OpenCV runs on one thread or on as many as TensorFlow.
+Each runs as its users run it: layers in a `tf.function`, albumentations in a loop over images, with as many threads of OpenCV
+as TensorFlow has.
 """
 
 import importlib.util

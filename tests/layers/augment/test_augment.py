@@ -213,6 +213,7 @@ def test_an_exported_model_draws_nothing_though_keras_bakes_its_layers_in(tmp_pa
         (lambda: layers.RandomResizedCrop(5, 5, ratio=2), "ratio=2"),
         (lambda: RandomBrightness(float("nan")), "factor=nan"),
         (lambda: RandomBrightness(0.1, (1, 0)), "value_range=.* lowest"),
+        (lambda: RandomBrightness(0.1, 255), "value_range=255"),
         (lambda: layers.RandomContrast(1.5), "factor=1.5"),
         (lambda: layers.RandomSaturation((-0.1, 0.5)), "factor="),
         (lambda: layers.RandomHue(2), "factor=2"),

@@ -3,6 +3,7 @@
 import functools
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 from tfnn import random
@@ -14,8 +15,8 @@ from tfnn.layers.augment.transform import Transform
 class Augmentation(keras.layers.Layer):
     """Acts on images (B, H, W, C) or (H, W, C) with `training=True`, and leaves them as they are otherwise.
 
-    Each image gets strengths of its own. In a `tfnn.random.scope` they are a function of it and of the layer's name, else
-    of `seed`. Integer images stay integer, rounded and kept in range; floats come in the layer's compute dtype.
+    Integer images stay integer, rounded and kept in range, where Keras makes them float; floats come in the layer's compute
+    dtype. All numbers of a layer come from one draw.
     """
 
     def __init__(self, seed=None, **kwargs):
@@ -41,10 +42,12 @@ class Augmentation(keras.layers.Layer):
             counts.append(member.count(*size, channels))
             size = member.output_size(*size)
         numbers = tf.split(random.uniforms(rows, sum(counts), self.name, self.seed_generator), counts, axis=1)
-        matrices = [member.matrix(u, *size) for (member, size), u in zip(steps, numbers) if isinstance(member, Geometric)]
-        changes = [
-            functools.partial(member.change, u=u) for (member, _), u in zip(steps, numbers) if not isinstance(member, Geometric)
-        ]
+        matrices, changes = [], []
+        for (member, seen), u in zip(steps, numbers):
+            if isinstance(member, Geometric):
+                matrices.append(member.matrix(u, *seen))
+            else:
+                changes.append(functools.partial(member.change, u=u))
         return self.transform(shape, size, matrices, changes)
 
     def at_rest(self, images):
@@ -124,7 +127,7 @@ class Pixelwise(Augmentation):
 
     def __init__(self, value_range, seed=None, **kwargs):
         super().__init__(seed, **kwargs)
-        if len(value_range) != 2 or not value_range[0] < value_range[1]:
+        if np.shape(value_range) != (2,) or not value_range[0] < value_range[1]:
             raise ValueError(f"value_range={value_range} must be a pair, the lowest pixel and the highest")
         self.value_range = value_range
 
@@ -158,7 +161,8 @@ def check_shape(shape):
 def compiled(function):
     """`function` under XLA, which fuses the look-up and what leads to it: six times as fast on a CPU.
 
-    Not in eager mode, where each call would compile anew, nor under several replicas, where XLA fails on CPUs.
+    Compiled once for each shape of batch. Not in eager mode, where each call would compile anew, nor under several replicas,
+    where XLA fails on CPUs.
     """
     if tf.executing_eagerly() or tf.distribute.get_strategy().num_replicas_in_sync > 1:
         return function

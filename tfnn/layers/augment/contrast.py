@@ -1,5 +1,7 @@
 """Contrast."""
 
+import numbers
+
 import keras
 import tensorflow as tf
 
@@ -27,7 +29,7 @@ class RandomContrast(Pixelwise):
     def __init__(self, factor, value_range=(0, 255), seed=None, **kwargs):
         super().__init__(value_range, seed, **kwargs)
         limits("factor", factor, 0, 1, always)
-        lower, upper = always(factor) if isinstance(factor, int | float) else factor
+        lower, upper = always(factor) if isinstance(factor, numbers.Real) else factor
         self.factor, self.limits = factor, (1 - lower, 1 + upper)
 
     def count(self, height, width, channels):

@@ -1,10 +1,12 @@
 """Ranges that random strengths are drawn from."""
 
+import numbers
+
 
 def limits(name, factor, low, high, spread):
     """(lower, upper) of a pair, or of a number by `spread`; ValueError outside of [low, high]."""
     try:
-        pair = spread(factor) if isinstance(factor, int | float) else tuple(factor)
+        pair = spread(factor) if isinstance(factor, numbers.Real) else tuple(factor)
         lower, upper = sorted(float(bound) for bound in pair)
     except (TypeError, ValueError):
         lower, upper = low - 1, high + 1
