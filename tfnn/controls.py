@@ -27,11 +27,13 @@ class Controls:
         self.accumulation = tf.Variable(1, dtype=tf.int32, trainable=False)
         self.learning_rate_scale = tf.Variable(1.0, trainable=False)
         self.examples = tf.Variable(0, dtype=tf.int64, trainable=False)
+        self.seed = tf.Variable(0, dtype=tf.int32, trainable=False)
 
-    def begin(self, rows, epoch):
-        """Starts a run over `rows` examples at the start of `epoch`."""
+    def begin(self, rows, epoch, seed):
+        """Starts a run over `rows` examples at the start of `epoch`; `seed` is that of its random layers."""
         self.rows = rows
         self.accumulate(1, scale=1.0)
+        self.seed.assign(seed)
         self.examples.assign(rows * epoch)
 
     @property

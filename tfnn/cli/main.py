@@ -7,9 +7,9 @@ import warnings
 
 import tensorflow as tf
 
-from tfnn.cli import diagnose, predict, train
+from tfnn.cli import augment, diagnose, predict, train
 
-COMMANDS = {"train": train, "predict": predict, "diagnose": diagnose}
+COMMANDS = {"train": train, "predict": predict, "diagnose": diagnose, "augment": augment}
 
 
 def main(arguments=None):

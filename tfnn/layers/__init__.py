@@ -3,6 +3,8 @@
 from tfnn.layers import augment
 from tfnn.layers.augment import (
     Augment,
+    CutMix,
+    MixUp,
     RandomBrightness,
     RandomContrast,
     RandomCrop,

@@ -1,6 +1,7 @@
 """A compiled Keras model as a trainer sees it. Here, and for callbacks in hooks.py, Keras's internals are touched."""
 
 import contextlib
+import re
 
 import keras
 import tensorflow as tf
@@ -66,7 +67,26 @@ class Compiled:
         return self.model._should_eval(epoch, frequency)
 
     def forward(self, x, training):
-        return self.model(x, training=training) if self.model._call_has_training_arg else self.model(x)
+        return call(self.model, x, training)
+
+    def output_spec(self, x):
+        """The outputs for inputs like `x`, without their values."""
+        spec = keras.tree.map_structure(lambda a: keras.KerasTensor([None, *a.shape[1:]], a.dtype.name), x)
+        return self.model.compute_output_spec(spec)
+
+    def check_takes_soft_labels(self):
+        """Refuses losses and metrics that take an integer for a label: a mixture of two labels has none."""
+        metrics = self.model._compile_metrics
+        given = {"loss": self.model.loss, "metric": metrics and [metrics._user_metrics, metrics._user_weighted_metrics]}
+        for kind, parts in given.items():
+            for part in keras.tree.flatten(parts):
+                name = part if isinstance(part, str) else getattr(part, "__name__", type(part).__name__)
+                if "sparse" in name.lower():
+                    soft = re.sub("(?i)sparse_?", "", name)
+                    raise ValueError(
+                        f"augment mixes labels, and {kind} {name!r} takes one class per example: compile with {soft!r};"
+                        " tfnn.fit turns the integer labels into one-hot ones"
+                    )
 
     def loss(self, x, y, y_pred, sample_weight, training):
         if tf.nest.is_nested(y_pred):
@@ -116,9 +136,14 @@ def read(rate, iterations):
     return rate() if callable(rate) else rate
 
 
-def layers_of(model):
+def layers_of(model, include_self=False):
     """All layers of a model, those inside layers too."""
-    return list(model._flatten_layers(include_self=False))
+    return list(model._flatten_layers(include_self=include_self))
+
+
+def call(layer, x, training):
+    """A layer's, model's or function's outputs; `training` is told to those that ask for it."""
+    return layer(x, training=training) if getattr(layer, "_call_has_training_arg", False) else layer(x)
 
 
 def masked(y_pred):

@@ -10,6 +10,7 @@ import tensorflow as tf
 from tfnn import controls
 from tfnn.random import permutation
 from tfnn.training import inputs
+from tfnn.training.augmentation import soft_labels, steps_of
 from tfnn.training.graph import TrainingGraph
 from tfnn.training.hooks import set_progress_target, wants_batches
 from tfnn.training.xla import choose_jit
@@ -32,6 +33,7 @@ def fit(
     *,
     validation_batch_size=None,
     validation_freq=1,
+    augment=None,
     seed=None,
     jit_compile="auto",
 ):
@@ -50,8 +52,15 @@ def fit(
         batch_size, epochs, verbose, callbacks, validation_split, validation_data, shuffle, class_weight,
             initial_epoch, validation_batch_size, validation_freq: as in `model.fit`. A callback with a batch-level hook
             makes every update a piece; `tfnn.callbacks.BatchSizeScheduler` grows the batch.
-        seed: an int in [0, 2³¹) from which, with the epoch, the order of examples follows. None takes one from Python's
-            generator, which `keras.utils.set_random_seed` seeds.
+        augment: a layer or function of x, or a list of them, applied in turn to each training batch in the graph, and
+            neither to validation data nor in the saved model. A layer is called with `training=True`; tfnn's geometric
+            layers move masks, which are labels or weights (B, H, W) or (B, H, W, C), with their images. What has a method
+            `augment_batch(x, y, sample_weight)`, as `tfnn.layers.MixUp` and `CutMix` have, gives all three anew. Where
+            labels are mixed, integer labels (validation data's too) become one-hot, so loss and metrics must be those of
+            one-hot labels, as "categorical_crossentropy"; accuracy in training then counts how often the most probable
+            class is the one with the largest share of the label.
+        seed: an int in [0, 2³¹) from which, with the epoch, the order of examples follows, and what tfnn's random layers
+            draw for each. None takes one from Python's generator, which `keras.utils.set_random_seed` seeds.
         jit_compile: whether XLA compiles the graph; "auto" follows `tfnn.training.xla.choose_jit`.
 
     Returns:
@@ -60,7 +69,8 @@ def fit(
 
     Raises:
         ValueError: for a model that is not compiled, brings its own `train_step`, `test_step` or `compute_metrics`, or has
-            several replicas; for inputs other than dense arrays, arrays of different length, and arguments out of range.
+            several replicas; for inputs other than dense arrays, arrays of different length, and arguments out of range;
+            for an `augment` that mixes labels where there are none, or under a loss or metric of integer labels.
 
     Example:
         >>> model.compile(tfnn.optimizers.SGD(0.1, momentum=0.9), "sparse_categorical_crossentropy", metrics=["accuracy"])
@@ -70,6 +80,7 @@ def fit(
     batch_size = integer("batch_size", 32 if batch_size is None else batch_size, low=1)
     validation_batch_size = integer("validation_batch_size", validation_batch_size or batch_size, low=1)
     seed = integer("seed", random.randrange(2**31) if seed is None else seed)
+    augmentation = steps_of(augment)
     with model.distribute_strategy.scope():
         data = inputs.tensors(x, y, sample_weight)
         validation = None
@@ -79,12 +90,13 @@ def fit(
             data, validation = inputs.split_off(data, validation_split)
         if class_weight is not None:
             data = inputs.with_class_weights(data, class_weight)
+        data, validation = soft_labels(model, augmentation, data, validation)
         rows = inputs.count(data)
         callbacks = callback_list(callbacks, model, verbose, epochs, steps=-(-rows // batch_size))
         steers = any(isinstance(callback, controls.BatchSteering) for callback in callbacks.callbacks)
-        jit_compile, _ = choose_jit(model, jit_compile)
-        graph = graph_for(model, data, min(batch_size, rows), steers, jit_compile)
-    run = Run(graph, data, validation, validation_batch_size, callbacks, seed if shuffle else None)
+        jit_compile, _ = choose_jit(model, jit_compile, augmentation)
+        graph = graph_for(model, data, min(batch_size, rows), steers, jit_compile, augmentation)
+    run = Run(graph, data, validation, validation_batch_size, callbacks, shuffle, seed)
     traces = graph.traces
     try:
         with controls.use(graph.controls):
@@ -112,9 +124,9 @@ def callback_list(callbacks, model, verbose, epochs, steps):
     )
 
 
-def graph_for(model, data, micro_batch, accumulate, jit_compile):
+def graph_for(model, data, micro_batch, accumulate, jit_compile, augmentation):
     """The model's graph of an earlier `fit` where it still holds, else a new one."""
-    settings = micro_batch, accumulate, jit_compile
+    settings = micro_batch, accumulate, jit_compile, augmentation
     settings_and_graph = getattr(model, "_tfnn_graph", None)
     if settings_and_graph and settings_and_graph[0] == settings and settings_and_graph[1].compiled.current:
         return settings_and_graph[1]
@@ -129,10 +141,10 @@ def graph_for(model, data, micro_batch, accumulate, jit_compile):
 class Run:
     """The host's side of a run: epochs, pieces, hooks."""
 
-    def __init__(self, graph, data, validation, validation_batch_size, callbacks, seed):
+    def __init__(self, graph, data, validation, validation_batch_size, callbacks, shuffle, seed):
         self.graph, self.model, self.callbacks = graph, graph.compiled.model, callbacks
         self.data, self.validation, self.validation_batch_size = data, validation, validation_batch_size
-        self.rows, self.seed = inputs.count(data), seed
+        self.rows, self.shuffle, self.seed = inputs.count(data), shuffle, seed
         self.every_update = any(map(wants_batches, callbacks.callbacks))
         self.progress = [c for c in callbacks.callbacks if isinstance(c, keras.callbacks.ProgbarLogger)]
         self.updates, self.batch_sizes = 0, []
@@ -141,7 +153,7 @@ class Run:
         self.model.stop_training = False
         self.callbacks.on_train_begin()
         first = self.graph.compiled.restored_epoch() or first
-        self.graph.controls.begin(self.rows, first)
+        self.graph.controls.begin(self.rows, first, self.seed)
         logs = {}
         for epoch in range(first, last):
             self.callbacks.on_epoch_begin(epoch)
@@ -159,7 +171,7 @@ class Run:
         self.callbacks.on_train_end(logs)
 
     def train(self, epoch):
-        order = tf.range(self.rows) if self.seed is None else tf.constant(permutation(self.rows, self.seed, epoch))
+        order = tf.constant(permutation(self.rows, self.seed, epoch)) if self.shuffle else tf.range(self.rows)
         row, step, logs = 0, 0, {}
         while row < self.rows and not self.model.stop_training:
             if self.every_update or self.progress:  # else nobody listens, and Keras would still start a thread to tell

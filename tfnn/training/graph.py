@@ -3,7 +3,7 @@
     train(data, order, row, limit)               one tf.function; data, order, row, limit are tensors
       while row < N and updates < limit:
         while rows of this batch are left:       accumulation is a tensor: one trace for every batch size
-          forward, backward, metrics             sums n_j · gradient_j and n_j
+          augment, forward, backward, metrics    sums n_j · gradient_j and n_j
         one update with Σ n_j g_j / Σ n_j
 
 Both loops stand outside `strategy.run`, where an update may not stand in a loop (tf.distribute's merge_call).
@@ -13,7 +13,9 @@ import functools
 
 import tensorflow as tf
 
+from tfnn import random
 from tfnn.controls import Controls
+from tfnn.training.augmentation import augmented
 from tfnn.training.compiled import Compiled, masked
 from tfnn.training.pace import Pace
 
@@ -27,11 +29,12 @@ class TrainingGraph:
         accumulate: whether a batch may be several micro-batches.
         jit_compile: whether XLA compiles the whole graph. It then holds two bodies of static shape, a full micro-batch
             and the tail of an epoch; else one body of dynamic shape is as fast.
+        augmentation: steps for `tfnn.training.augmentation.augmented`.
     """
 
-    def __init__(self, model, micro_batch, accumulate, jit_compile):
+    def __init__(self, model, micro_batch, accumulate, jit_compile, augmentation=()):
         self.compiled, self.strategy = Compiled(model), model.distribute_strategy
-        self.micro_batch, self.accumulate = micro_batch, accumulate
+        self.micro_batch, self.accumulate, self.augmentation = micro_batch, accumulate, augmentation
         self.static = jit_compile or isinstance(self.strategy, tf.distribute.TPUStrategy)
         self.controls, self.pace, self.test_pace = Controls(micro_batch), Pace(), Pace()
         # a partial is a key of its own: methods would share one over all graphs in TensorFlow's count of retraces, which warns
@@ -49,7 +52,12 @@ class TrainingGraph:
         rows, size = order.shape[0], self.micro_batch
         self.begin_at(row)
         run = self.strategy.run
-        step = lambda total, start, size: run(self.part, (total, take(data, order, start, size)))
+        stream = self.controls.seed.value(), tf.cast(self.controls.examples // rows, tf.int32)  # (seed, epoch)
+
+        def step(total, start, size):
+            examples = tf.slice(order, [start], [size])
+            return run(self.part, (total, take(data, examples), (*stream, examples)))
+
         more = lambda row, updates: (row < rows) & (updates < limit)
 
         def update(row, end, updates, total):
@@ -82,7 +90,8 @@ class TrainingGraph:
         order = tf.range(rows)
         self.begin_at(row)
         end = tf.minimum(row + limit * size, rows)
-        step = lambda done, start, size: done + self.strategy.run(self.evaluate, (take(data, order, start, size),))
+        take_from = lambda start, size: take(data, tf.slice(order, [start], [size]))
+        step = lambda done, start, size: done + self.strategy.run(self.evaluate, (take_from(start, size),))
         self.over_parts(step, tf.constant(0), row, end, size, rows)
         return end, self.compiled.model.get_metrics_result()
 
@@ -110,7 +119,7 @@ class TrainingGraph:
     def zeros(self):
         return [tf.zeros(w.shape, w.dtype) for w in self.compiled.weights], tf.constant(0.0)
 
-    def part(self, total, data):
+    def part(self, total, data, stream):
         """The gradients of one micro-batch, added to `total` where there is one: (Σ n_j · gradient_j, Σ n_j).
 
         Keras's losses are means over examples, so the weighted sum over Σ n_j is the mean over the whole batch. The
@@ -118,20 +127,24 @@ class TrainingGraph:
         micro-batches, so that it is at most 1 and does not push a scaled float16 loss towards overflow.
         """
         if total is None:
-            return self.gradients(data, lambda loss: loss), tf.constant(1.0)
+            return self.gradients(data, stream, lambda loss: loss), tf.constant(1.0)
         weight = examples(data) / self.micro_batch
-        gradients = self.gradients(data, lambda loss: loss * tf.cast(weight, loss.dtype))
+        gradients = self.gradients(data, stream, lambda loss: loss * tf.cast(weight, loss.dtype))
         return [a + tf.convert_to_tensor(g) for a, g in zip(total[0], gradients)], total[1] + weight
 
-    def gradients(self, data, weighted):
-        """Forward, backward, metrics: the gradients of `weighted(loss)`, zero where the loss does not depend on a weight."""
-        x, y, sample_weight = data
-        with tf.GradientTape() as tape:
-            y_pred = self.compiled.forward(x, training=True)
-            if self.accumulate and masked(y_pred):
-                raise ValueError("a growing batch sums gradients of micro-batches, which is not exact for a masked output")
-            loss = self.compiled.loss(x, y, y_pred, sample_weight, training=True)
-            goal = self.compiled.optimizer.scale_loss(weighted(loss))
+    def gradients(self, data, stream, weighted):
+        """Augmentation, forward, backward, metrics: the gradients of `weighted(loss)`, zero where it depends on no weight.
+
+        Random layers of tfnn draw as a function of `stream`, (seed, epoch, examples).
+        """
+        with random.scope(*stream):
+            x, y, sample_weight = augmented(self.augmentation, *data)
+            with tf.GradientTape() as tape:
+                y_pred = self.compiled.forward(x, training=True)
+                if self.accumulate and masked(y_pred):
+                    raise ValueError("a growing batch sums gradients of micro-batches, which is not exact for a masked output")
+                loss = self.compiled.loss(x, y, y_pred, sample_weight, training=True)
+                goal = self.compiled.optimizer.scale_loss(weighted(loss))
         self.compiled.track(loss, examples(data), y, y_pred, sample_weight)
         gradients = tape.gradient(goal, self.compiled.weights)
         self.reached = [gradient is not None for gradient in gradients]
@@ -157,6 +170,5 @@ def examples(data):
     return tf.cast(tf.shape(tf.nest.flatten(data)[0])[0], tf.float32)
 
 
-def take(data, order, start, size):
-    rows = tf.slice(order, [start], [size])
+def take(data, rows):
     return tf.nest.map_structure(lambda a: a if a is None else tf.gather(a, rows), data)

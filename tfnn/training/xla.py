@@ -28,13 +28,14 @@ SLOW_ON_CPU = (
 )
 
 
-def choose_jit(model, asked):
+def choose_jit(model, asked, augmentation=()):
     """Whether to compile the training graph with XLA, and why.
 
     Args:
         model: a Keras model.
         asked: what the caller of `fit` wants: True, False or "auto". It wins over what the model was compiled with, except
             that "auto" keeps an explicit `compile(jit_compile=True)`; False cannot be told there from Keras's default.
+        augmentation: the layers and functions that `fit(augment=...)` puts before the model.
 
     Returns:
         (bool, reason in words).
@@ -50,7 +51,8 @@ def choose_jit(model, asked):
     if asked != "auto":
         return asked, "as asked"
     layers = layers_of(model)
-    for layer in layers:
+    before = [layer for step in augmentation if isinstance(step, keras.Layer) for layer in layers_of(step, include_self=True)]
+    for layer in before + layers:
         if not layer.supports_jit:
             return False, f"layer {layer.name!r} does not support XLA"
     if device == "GPU":

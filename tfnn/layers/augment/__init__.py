@@ -9,10 +9,12 @@ from tfnn.layers.augment.augment import Augment
 from tfnn.layers.augment.brightness import RandomBrightness
 from tfnn.layers.augment.contrast import RandomContrast
 from tfnn.layers.augment.crop import RandomCrop
+from tfnn.layers.augment.cutmix import CutMix
 from tfnn.layers.augment.erasing import RandomErasing
 from tfnn.layers.augment.flip import RandomFlip
 from tfnn.layers.augment.gaussian_noise import RandomGaussianNoise
 from tfnn.layers.augment.hue import RandomHue
+from tfnn.layers.augment.mixup import MixUp
 from tfnn.layers.augment.resized_crop import RandomResizedCrop
 from tfnn.layers.augment.rotation import RandomRotation
 from tfnn.layers.augment.saturation import RandomSaturation

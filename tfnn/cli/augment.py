@@ -1,0 +1,145 @@
+"""Draw what a model sees in training: images and augmented copies of them side by side, as one PNG.
+
+Each row begins with an image of the training part of DATA, set apart by a wide gap; with other random numbers each, its
+copies follow. Classes come in turn. DATA is what tfnn train takes: digits, mnist, fashion_mnist, cifar10, cifar100, a .npz
+file, or a folder with one sub-folder of images for each class. Strengths are those of tfnn.layers; 0 leaves a layer out.
+"""
+
+import math
+import pathlib
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+import tfnn
+from tfnn.cli.train import read
+from tfnn.layers.augment.resample import FILLS
+from tfnn.random import permutation
+from tfnn.training.augmentation import augmented
+
+LAYERS = tfnn.layers
+# option: (default, what its number means, layer of (number, the data's value range, how to fill what lies outside))
+GEOMETRY = {
+    "rotation": (0.02, "share of a full turn, to either side", lambda f, _, fill: LAYERS.RandomRotation(f, **fill)),
+    "translation": (0.06, "share of height and width", lambda f, _, fill: LAYERS.RandomTranslation(f, f, **fill)),
+    "zoom": (0.15, "share, in and out", lambda f, _, fill: LAYERS.RandomZoom(f, **fill)),
+    "shear": (0, "share of the other side", lambda f, _, fill: LAYERS.RandomShear(f, f, **fill)),
+}
+PIXELS = {
+    "brightness": (0, "share of the value range", lambda f, values, _: LAYERS.RandomBrightness(f, values)),
+    "contrast": (0, "share, more and less", lambda f, values, _: LAYERS.RandomContrast(f, values)),
+    "noise": (
+        0,
+        "deviation as a share of the value range",
+        lambda f, values, _: LAYERS.RandomGaussianNoise(f, values),
+    ),
+    "erasing": (0, "probability", lambda f, values, _: LAYERS.RandomErasing(f, value_range=values)),
+}
+FLIPS = "horizontal", "vertical", "horizontal_and_vertical"
+GAP = 4  # pixels of paper between pictures
+
+
+def add_arguments(parser):
+    add = parser.add_argument_group("sheet").add_argument
+    add("--data", default="digits", help="a name or a path, see above (default digits)")
+    add("--skip-bad-images", action="store_true", help="go on without the unreadable images of a folder")
+    add("--out", required=True, metavar="FILE", help="the picture, .png")
+    add("--images", type=int, default=10, metavar="N", help="how many, one in each row (default 10)")
+    add("--copies", type=int, default=8, metavar="N", help="how many of each image (default 8)")
+    add("--seed", type=int, default=1, help="of the choice of images and of their copies (default 1)")
+    add = parser.add_argument_group("augmentation").add_argument
+    add("--flip", choices=FLIPS, help="reflect half of the copies")
+    for name, (default, meaning, _) in (GEOMETRY | PIXELS).items():
+        add(f"--{name}", type=float, default=default, metavar="F", help=f"{meaning}, 0 to 1 (default {default})")
+    add("--fill-mode", choices=FILLS, default="constant", help="what lies outside of the image (default constant: black)")
+    mix = parser.add_argument_group("mixing with the image of the row above").add_mutually_exclusive_group()
+    mix.add_argument("--mixup", type=float, metavar="α", help="MixUp with λ ~ Beta(α, α)")
+    mix.add_argument("--cutmix", type=float, metavar="α", help="CutMix with λ ~ Beta(α, α)")
+
+
+def run(options):
+    path = pathlib.Path(options.out)
+    check(options, path)
+    data = read(options)
+    part = chosen(data.train, options.images, options.seed)
+    steps = steps_of(options, data.value_range)
+    labels = tf.one_hot(part.y, len(data.class_names))
+    columns = [part.x]
+    for copy in range(options.copies):
+        with tfnn.random.scope(options.seed, copy, tf.range(len(part.y))):
+            images, _, _ = augmented(steps, tf.constant(part.x), labels, None)
+        columns.append(keras.ops.convert_to_numpy(images))
+    picture = sheet(columns, data.value_range)
+    write(path, tf.io.encode_png(picture).numpy())
+    height, width, _ = picture.shape
+    print(f"{path}: {len(part.y)} images of {data.name} and {options.copies} copies of each, {width} × {height} pixels")
+    return 0
+
+
+def check(options, path):
+    if path.suffix.lower() != ".png":
+        raise ValueError(f"--out {path}: the picture is written as .png")
+    for name, value in ("images", options.images), ("copies", options.copies):
+        if not 1 <= value <= 100:
+            raise ValueError(f"--{name} {value} must be between 1 and 100")
+    if not 0 <= options.seed < 2**31:
+        raise ValueError(f"--seed {options.seed} must be in [0, 2**31)")
+    for name in GEOMETRY | PIXELS:
+        if not 0 <= getattr(options, name) <= 1:
+            raise ValueError(f"--{name} {getattr(options, name):g} must be between 0 and 1")
+    for name, alpha in ("mixup", options.mixup), ("cutmix", options.cutmix):
+        if alpha is not None and not 0 < alpha < math.inf:
+            raise ValueError(f"--{name} {alpha:g} must be positive and finite")
+
+
+def chosen(part, count, seed):
+    """`count` examples in random order, of each class in turn."""
+    shuffled = part.select(permutation(len(part.y), seed, epoch=0))
+    by_class = np.argsort(shuffled.y, kind="stable")
+    labels = shuffled.y[by_class]
+    turn = np.arange(len(labels)) - np.searchsorted(labels, labels)  # how many of its class stand before it
+    return shuffled.select(by_class[np.lexsort((labels, turn))][:count])
+
+
+def steps_of(options, value_range):
+    fill = {"fill_mode": options.fill_mode, "fill_value": value_range[0]}
+    layers = [LAYERS.RandomFlip(options.flip)] if options.flip else []
+    layers += [
+        make(getattr(options, name), value_range, fill)
+        for name, (_, _, make) in (GEOMETRY | PIXELS).items()
+        if getattr(options, name)
+    ]
+    steps = [LAYERS.Augment(layers, name="augment")] if layers else []
+    if options.mixup is not None:
+        steps.append(LAYERS.MixUp(options.mixup))
+    if options.cutmix is not None:
+        steps.append(LAYERS.CutMix(options.cutmix))
+    return steps
+
+
+def sheet(columns, value_range, side=64):
+    """Columns of images (N, H, W, C) on white paper, small ones enlarged to about `side` pixels: uint8 (H', W', C)."""
+    low, high = value_range
+    height, width, channels = columns[0].shape[1:]
+    zoom = max(1, side // max(height, width))
+    wide, high_ = width * zoom + GAP, height * zoom + GAP
+    paper = np.full((high_ * len(columns[0]) + GAP, wide * len(columns) + 5 * GAP, channels), 255, np.uint8)
+    for column, images in enumerate(columns):
+        pixels = np.clip(np.round((images.astype(np.float64) - low) * (255 / (high - low))), 0, 255).astype(np.uint8)
+        left = GAP + column * wide + (4 * GAP if column else 0)
+        for row, image in enumerate(pixels.repeat(zoom, 1).repeat(zoom, 2)):
+            top = GAP + row * high_
+            paper[top : top + height * zoom, left : left + width * zoom] = image
+    return paper
+
+
+def write(path, encoded):
+    """Whole or not at all."""
+    hidden = path.with_name(f".{path.name}")
+    try:
+        hidden.write_bytes(encoded)
+        hidden.replace(path)
+    except OSError as error:
+        hidden.unlink(missing_ok=True)
+        raise OSError(f"{path}: cannot be written: {error.strerror}") from None

@@ -1,0 +1,77 @@
+"""`fit(augment=...)`: what happens to a micro-batch before the forward pass, in the graph."""
+
+import keras
+import tensorflow as tf
+
+from tfnn.training.compiled import Compiled, call
+
+
+def steps_of(augment):
+    """`fit`'s argument as a tuple of layers and functions."""
+    steps = () if augment is None else tuple(augment) if isinstance(augment, (list, tuple)) else (augment,)
+    for step in steps:
+        if not (callable(step) or hasattr(step, "augment_batch")):
+            raise ValueError(f"augment={augment!r} must be a layer, a function of x, or a list of them")
+    return steps
+
+
+def augmented(steps, x, y, sample_weight):
+    """(x, y, sample_weight) of one micro-batch after all steps."""
+    for step in steps:
+        before, (x, y, sample_weight) = x, applied(step, x, y, sample_weight)
+        check_form(step, before, x)
+    return x, y, sample_weight
+
+
+def applied(step, x, y, sample_weight):
+    if hasattr(step, "augment_batch"):
+        return step.augment_batch(x, y, sample_weight)
+    if not (hasattr(step, "draw") and any(map(per_pixel, keras.tree.flatten((y, sample_weight))))):
+        return call(step, x, training=True), y, sample_weight
+    transform = step.draw(x)
+    move = lambda a: transform.masks(a) if per_pixel(a) and transform.matrix is not None else a
+    return transform.images(x), *keras.tree.map_structure(move, (y, sample_weight))
+
+
+def per_pixel(a):
+    """Whether these labels or weights are masks: (B, H, W) or (B, H, W, C)."""
+    return a is not None and a.shape.rank > 2
+
+
+def check_form(step, before, after):
+    """Refuses what the model would take for something else; height and width may change, as by a crop."""
+    before, after = (keras.tree.map_structure(lambda a: tuple(getattr(a, "shape", ())[1:]), x) for x in (before, after))
+    form = lambda shapes: keras.tree.map_shape_structure(lambda shape: (len(shape), shape[-1:]), shapes)
+    if form(before) != form(after):
+        raise ValueError(f"augment step {step} was given shape {before} and gave {after}: axes and channels must be the same")
+
+
+def soft_labels(model, steps, data, validation):
+    """Training and validation data with labels that the steps can mix: one-hot in place of integers.
+
+    Raises:
+        ValueError: where a loss or metric takes integers only, and for labels that are no class of the model.
+    """
+    x, y, _ = data
+    if not any(step.mixes_labels(x, y) for step in steps if hasattr(step, "mixes_labels")):
+        return data, validation
+    compiled = Compiled(model)
+    compiled.check_takes_soft_labels()
+    outputs = compiled.output_spec(x)
+    return tuple(
+        part and (part[0], keras.tree.map_structure(one_hot, part[1], outputs), part[2]) for part in (data, validation)
+    )
+
+
+def one_hot(y, output):
+    """Labels as float32; integers that name one of the output's classes become one-hot."""
+    classes = output.shape[-1]
+    if y.dtype.is_floating:
+        return y
+    if classes == 1 or y.shape[1:] not in (output.shape[1:-1], (*output.shape[1:-1], 1)):
+        return tf.cast(y, tf.float32)
+    y = y if y.shape.rank < len(output.shape) else y[..., 0]
+    low, high = int(tf.reduce_min(y)), int(tf.reduce_max(y))
+    if low < 0 or high >= classes:
+        raise ValueError(f"labels y of {low} to {high} must be in 0 to {classes - 1}, the {classes} classes of the model")
+    return tf.one_hot(y, classes)
