@@ -77,10 +77,10 @@ def test_import_starts_no_tensorflow_runtime():
     assert python(code).returncode == 0
 
 
-def test_the_example_in_the_readme_runs(tmp_path):
-    """As it stands, in a process of its own."""
+def test_the_examples_in_the_readme_run(tmp_path):
+    """As they stand, one after the other, in a process of their own."""
     text = (pathlib.Path(__file__).parents[1] / "README.md").read_text()
-    (example,) = re.findall(r"```python\n(.*?)```", text, re.S)
+    example = "\n".join(re.findall(r"```python\n(.*?)```", text, re.S))
     path = os.pathsep.join([str(pathlib.Path(__file__).parents[1]), os.environ.get("PYTHONPATH", "")])
     subprocess.run(
         [sys.executable, "-c", example], check=True, capture_output=True, cwd=tmp_path, env={**os.environ, "PYTHONPATH": path}
