@@ -29,7 +29,7 @@ class Controls:
         self.examples = tf.Variable(0, dtype=tf.int64, trainable=False)
         self.seed = tf.Variable(0, dtype=tf.int32, trainable=False)
 
-    def begin(self, rows, epoch, seed):
+    def begin(self, rows, epoch, seed=0):
         """Starts a run over `rows` examples at the start of `epoch`; `seed` is that of its random layers."""
         self.rows = rows
         self.accumulate(1, scale=1.0)

@@ -2,7 +2,7 @@
 
 import contextlib
 import contextvars
-import zlib
+import itertools
 
 import numpy as np
 import tensorflow as tf
@@ -22,21 +22,24 @@ def permutation(rows, seed, epoch):
 
 @contextlib.contextmanager
 def scope(seed, epoch, examples):
-    """Inside the block, random layers draw for each example as a function of (seed, epoch, example) and of the layer.
+    """Inside the block, random layers draw for each example as a function of (seed, epoch, example).
+
+    The draws of a block are numbered, so that two layers do not get the same numbers. Not by the layers' names, which Keras
+    counts up: the same model, built again, would draw others.
 
     Args:
         seed, epoch: int32 scalars, numbers or tensors.
         examples: an int32 tensor (B,), the positions of the batch's examples in the training data.
     """
-    token = _scope.set((seed, epoch, examples))
+    token = _scope.set((seed, epoch, examples, itertools.count()))
     try:
         yield
     finally:
         _scope.reset(token)
 
 
-def uniforms(rows, count, name, seed_generator):
-    """Numbers in [0, 1), float32 (rows, count): in a `scope` a function of it, the example and `name`, else of a fresh seed.
+def uniforms(rows, count, seed_generator):
+    """Numbers in [0, 1), float32 (rows, count): in a `scope` a function of it and the example, else of a fresh seed.
 
     Each number has a counter and a key of its own, so it does not matter how examples are gathered into batches, nor
     whether the draw runs eagerly, in a graph or under XLA.
@@ -44,7 +47,6 @@ def uniforms(rows, count, name, seed_generator):
     Args:
         rows: examples, an int or a scalar tensor.
         count: numbers for each example, an int.
-        name: tells the draws of one layer from those of another.
         seed_generator: a `keras.random.SeedGenerator`, asked where no scope is open.
     """
     current = _scope.get()
@@ -52,9 +54,9 @@ def uniforms(rows, count, name, seed_generator):
         key = tf.cast(seed_generator.next(), tf.uint32)
         examples = tf.range(rows)
     else:
-        seed, epoch, examples = current
+        seed, epoch, examples, draws = current
         seed, epoch = (tf.cast(tf.convert_to_tensor(part), tf.uint32) for part in (seed, epoch))
-        key = threefry(seed, epoch, tf.constant(zlib.crc32(name.encode()), tf.uint32), tf.constant(0, tf.uint32))
+        key = threefry(seed, epoch, tf.constant(next(draws), tf.uint32), tf.constant(0, tf.uint32))
     x0 = tf.broadcast_to(tf.cast(examples, tf.uint32)[:, None], (tf.shape(examples)[0], count))
     x1 = tf.broadcast_to(tf.range(count, dtype=tf.int32)[None], tf.shape(x0))
     bits, _ = threefry(key[0], key[1], x0, tf.cast(x1, tf.uint32))

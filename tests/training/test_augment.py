@@ -34,12 +34,12 @@ def noise(examples, count=64):
     draws = []
     for epoch in range(3):
         with tfnn.random.scope(5, epoch, tf.constant(examples, tf.int32)):
-            draws.append(tfnn.random.uniforms(len(examples), count, "noise", None).numpy())
+            draws.append(tfnn.random.uniforms(len(examples), count, None).numpy())
     return draws
 
 
 def add_noise(x):
-    numbers = tfnn.random.uniforms(tf.shape(x)[0], 64, "noise", None)
+    numbers = tfnn.random.uniforms(tf.shape(x)[0], 64, None)
     return tf.cast(x, tf.float32) + tf.reshape(numbers, tf.shape(x))
 
 

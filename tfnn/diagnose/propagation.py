@@ -73,7 +73,7 @@ def clock(model, examples):
     if settings_and_graph:
         return settings_and_graph[1].controls
     run = controls.Controls(micro_batch=examples)
-    run.begin(rows=examples, epoch=0)
+    run.begin(rows=examples, epoch=0, seed=0)
     return run
 
 

@@ -41,7 +41,7 @@ class Augmentation(keras.layers.Layer):
             steps.append((member, size))
             counts.append(member.count(*size, channels))
             size = member.output_size(*size)
-        numbers = tf.split(random.uniforms(rows, sum(counts), self.name, self.seed_generator), counts, axis=1)
+        numbers = tf.split(random.uniforms(rows, sum(counts), self.seed_generator), counts, axis=1)
         matrices, changes = [], []
         for (member, seen), u in zip(steps, numbers):
             if isinstance(member, Geometric):

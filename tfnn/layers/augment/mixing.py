@@ -40,7 +40,7 @@ class Mixing(keras.layers.Layer):
 
     def uniforms(self, images, count):
         """`count` numbers for each image, as a list of tensors (B,)."""
-        return tf.unstack(random.uniforms(tf.shape(images)[0], count, self.name, self.seed_generator), axis=1)
+        return tf.unstack(random.uniforms(tf.shape(images)[0], count, self.seed_generator), axis=1)
 
     def check_labels(self, y):
         if not keras.tree.flatten(y) or any(a is None for a in keras.tree.flatten(y)):
