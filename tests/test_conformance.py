@@ -31,6 +31,7 @@ LAYERS = {
     "BatchNormalization of rows": (lambda: tfnn.layers.BatchNormalization(momentum=0.5), ROWS),
     "BatchNormalization, first axis": (lambda: tfnn.layers.BatchNormalization(axis=1), IMAGES),
     "BatchNormalization without γ, β": (lambda: tfnn.layers.BatchNormalization(center=False, scale=False), IMAGES),
+    "BatchNormalization, ghosts": (lambda: tfnn.layers.BatchNormalization(virtual_batch_size=2), IMAGES),
     "ResidualBlock": (lambda: tfnn.layers.ResidualBlock(4), IMAGES),
     "ResidualBlock that halves": (lambda: tfnn.layers.ResidualBlock(6, strides=2), IMAGES),
     "RandomFlip": (lambda: tfnn.layers.RandomFlip(), IMAGES),

@@ -1,5 +1,9 @@
 """BatchNormalization against numpy, written from algorithm 1 of Ioffe & Szegedy 2015, and against Keras."""
 
+import pathlib
+import subprocess
+import sys
+
 import keras
 import numpy as np
 import pytest
@@ -89,3 +93,120 @@ def test_images_of_low_precision_are_not_upcast():
     (kernel,) = [op for op in graph.get_operations() if op.type == "FusedBatchNormV3"]
     assert kernel.inputs[0].dtype == tf.bfloat16
     assert layer.moving_mean.dtype == "float32"
+
+
+def in_turn(layer, batches):
+    return tf.concat([layer(part, training=True) for part in batches], 0)
+
+
+def built(shape, **options):
+    layer = BatchNormalization(momentum=0.8, **options)
+    layer.build((None, *shape[1:]))
+    layer.gamma.assign(np.arange(1, 1 + layer.gamma.shape[0]))
+    return layer
+
+
+@pytest.mark.parametrize(
+    "shape, axis", [((12, 5), -1), ((12, 4, 3, 5), -1), ((12, 5, 3, 4), 1), ((12, 3, 5), 2), ((12, 2, 3, 2, 5), -1)]
+)
+@pytest.mark.parametrize("size, sizes", [(4, [4, 4, 4]), (5, [5, 7]), (3, [3, 3, 3, 3]), (12, [12]), (100, [12]), (11, [12])])
+def test_ghosts_are_batches_one_after_another(shape, axis, size, sizes):
+    x = batch(shape)
+    ghosts, plain = built(shape, axis=axis, virtual_batch_size=size), built(shape, axis=axis)
+    np.testing.assert_allclose(ghosts(x, training=True), in_turn(plain, tf.split(x, sizes)), rtol=1e-4, atol=2e-4)
+    for ours, theirs in zip(ghosts.weights, plain.weights, strict=True):
+        np.testing.assert_allclose(ours, theirs, rtol=1e-4, atol=1e-5)
+
+
+def test_gradients_of_ghosts_are_those_of_the_parts():
+    x, weights = batch((10, 2, 3, 4)), batch((10, 2, 3, 4), 1)
+    gradients = []
+    for size, parts in (5, [10]), (None, [5, 5]), (None, [10]):
+        layer, inputs = built(x.shape, virtual_batch_size=size), tf.constant(x)
+        with tf.GradientTape() as tape:
+            tape.watch(inputs)
+            loss = tf.reduce_sum(in_turn(layer, tf.split(inputs, parts)) * weights)
+        gradients.append(tape.gradient(loss, [inputs, layer.gamma.value, layer.beta.value]))
+    ghosts, in_parts, whole = gradients
+    for a, b in zip(ghosts, in_parts, strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-3, atol=1e-3)
+    assert not np.allclose(ghosts[0], whole[0], atol=1e-2)
+
+
+def test_one_trace_takes_any_number_of_ghosts():
+    layer, plain = built((None, 3), virtual_batch_size=2), built((None, 3))
+    run = tf.function(lambda x: layer(x, training=True), input_signature=[tf.TensorSpec([None, 3])])
+    for rows, sizes in (4, [2, 2]), (7, [2, 2, 3]), (1, [1]):
+        x = batch((rows, 3), rows)
+        np.testing.assert_allclose(run(x), in_turn(plain, tf.split(x, sizes)), rtol=1e-4, atol=1e-4)
+    np.testing.assert_allclose(layer.moving_mean, plain.moving_mean, rtol=1e-5)
+
+
+@pytest.mark.parametrize(
+    "options, message",
+    [
+        ({"virtual_batch_size": 0}, "virtual_batch_size=0 must be"),
+        ({"virtual_batch_size": 2.5}, "virtual_batch_size=2.5 must be"),
+        ({"virtual_batch_size": 4, "synchronized": True}, "synchronized=True exclude"),
+        ({"virtual_batch_size": 4, "renorm": True}, "renorm=True exclude"),
+    ],
+)
+def test_refuses(options, message):
+    with pytest.raises(ValueError, match=message):
+        BatchNormalization(**options)
+
+
+def test_ghosts_refuse_a_mask_in_training_only():
+    layer, x, mask = BatchNormalization(virtual_batch_size=2), batch((4, 3, 2)), np.ones((4, 3), bool)
+    layer(x, mask=mask)
+    with pytest.raises(ValueError, match="virtual_batch_size=2 takes no mask"):
+        layer(x, training=True, mask=mask)
+
+
+REPLICAS = """
+import numpy as np
+import tensorflow as tf
+
+cpu = tf.config.list_physical_devices("CPU")[0]
+tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
+
+import tfnn
+
+strategy = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
+
+
+def step(layer, x, weights):
+    with tf.GradientTape() as tape:
+        tape.watch(x)
+        y = layer(x, training=True)
+        loss = tf.reduce_sum(y * weights)
+    return y, *tape.gradient(loss, [x, layer.gamma.value, layer.beta.value])
+
+
+for shape, offset in ((8, 4, 3, 5), 0), ((8, 5), 0), ((8, 4, 3, 5), 1000):
+    random = np.random.RandomState(0)
+    x, weights = (random.normal(mean, 1, shape).astype("float32") for mean in (offset, 0))
+    whole = tfnn.layers.BatchNormalization()
+    expected = step(whole, tf.constant(x.astype("float64"), tf.float32), weights)
+    with strategy.scope():
+        layer = tfnn.layers.BatchNormalization(synchronized=True)
+        layer.build((None, *shape[1:]))
+    cut = lambda a: strategy.experimental_distribute_values_from_function(
+        lambda context: tf.constant(np.split(a, [3])[context.replica_id_in_sync_group])  # 3 and 5 examples
+    )
+    run = tf.function(lambda x, w: strategy.run(lambda x, w: step(layer, x, w), (x, w)))
+    y, dx, dgamma, dbeta = (strategy.experimental_local_results(part) for part in run(cut(x), cut(weights)))
+    error = dict(rtol=1e-6, atol=1e-6) if offset == 0 else dict(rtol=1e-3, atol=1e-3)
+    np.testing.assert_allclose(np.concatenate(y), expected[0], **error)
+    np.testing.assert_allclose(np.concatenate(dx), expected[1], **error)
+    for ours, theirs in (dgamma, expected[2]), (dbeta, expected[3]):
+        np.testing.assert_allclose(sum(ours), theirs, rtol=1e-5, atol=10 * error["atol"])
+    for ours, theirs in zip(layer.non_trainable_weights, whole.non_trainable_weights):
+        for part in strategy.experimental_local_results(ours.value):
+            np.testing.assert_allclose(part, theirs, rtol=1e-6, atol=1e-7)
+"""
+
+
+def test_two_synchronised_replicas_equal_one_with_the_whole_batch():
+    """Of unequal shares, and far from 0, where E[x²] − E[x]² would leave nothing of the variance."""
+    subprocess.run([sys.executable, "-c", REPLICAS], check=True, cwd=pathlib.Path(__file__).parents[2])
