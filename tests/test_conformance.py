@@ -27,11 +27,13 @@ LAYERS = {
     "Standardize": (lambda: adapted(tfnn.layers.Standardize()), IMAGES),
     "Standardize of rows": (lambda: adapted(tfnn.layers.Standardize(), ROWS), ROWS),
     "Standardize in all": (lambda: adapted(tfnn.layers.Standardize(axis=None)), IMAGES),
+    "Standardize, inverted": (lambda: adapted(tfnn.layers.Standardize(invert=True)), IMAGES),
     "BatchNormalization": (lambda: tfnn.layers.BatchNormalization(), IMAGES),
     "BatchNormalization of rows": (lambda: tfnn.layers.BatchNormalization(momentum=0.5), ROWS),
     "BatchNormalization, first axis": (lambda: tfnn.layers.BatchNormalization(axis=1), IMAGES),
     "BatchNormalization without γ, β": (lambda: tfnn.layers.BatchNormalization(center=False, scale=False), IMAGES),
     "BatchNormalization, ghosts": (lambda: tfnn.layers.BatchNormalization(virtual_batch_size=2), IMAGES),
+    "recalibrate_batch_norm": None,  # acts on a whole model: tests/layers/test_recalibrate_batch_norm.py
     "ResidualBlock": (lambda: tfnn.layers.ResidualBlock(4), IMAGES),
     "ResidualBlock that halves": (lambda: tfnn.layers.ResidualBlock(6, strides=2), IMAGES),
     "RandomFlip": (lambda: tfnn.layers.RandomFlip(), IMAGES),
@@ -45,7 +47,7 @@ LAYERS = {
     "RandomErasing": (lambda: tfnn.layers.RandomErasing(value_range=(-10, 10)), IMAGES),
     "RandomBrightness": (lambda: tfnn.layers.RandomBrightness(0.2, (-10, 10)), IMAGES),
     "RandomContrast": (lambda: tfnn.layers.RandomContrast(0.5, (-10, 10)), IMAGES),
-    "RandomSaturation": (lambda: tfnn.layers.RandomSaturation(1.0, (-10, 10)), RGB),
+    "RandomSaturation": (lambda: tfnn.layers.RandomSaturation(0.6, (-10, 10)), RGB),
     "RandomHue": (lambda: tfnn.layers.RandomHue(0.5, (-10, 10)), RGB),
     "Augment": (lambda: tfnn.layers.Augment([tfnn.layers.RandomHue(0.1), tfnn.layers.RandomZoom(0.3)]), RGB),
     "MixUp": None,  # acts on labels, too: tests/layers/augment/test_mixing.py

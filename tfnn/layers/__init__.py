@@ -20,5 +20,6 @@ from tfnn.layers.augment import (
     RandomZoom,
 )
 from tfnn.layers.batch_normalization import BatchNormalization
+from tfnn.layers.recalibrate_batch_norm import recalibrate_batch_norm
 from tfnn.layers.residual import ResidualBlock
 from tfnn.layers.standardize import Standardize

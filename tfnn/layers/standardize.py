@@ -4,10 +4,20 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from tfnn.data.batches import batches
+
 
 def standardize(x, mean, variance):
-    """Eq. 6: x̂ = (x − E[x]) / √Var[x]; 0 where a feature is constant, which has nothing to say."""
-    return tf.where(variance > 0, (x - mean) * tf.math.rsqrt(tf.where(variance > 0, variance, 1.0)), 0.0)
+    """Eq. 6: x̂ = (x − E[x]) / √Var[x]; 0 where a feature is constant, which has nothing to say. Moments are float64."""
+    high = tf.cast(mean, x.dtype)
+    low = tf.cast(mean - tf.cast(high, tf.float64), x.dtype)  # what x.dtype rounds off of a mean far from 0
+    scale = tf.cast(tf.math.rsqrt(tf.where(variance > 0, variance, 1)), x.dtype)
+    return tf.where(variance > 0, ((x - high) - low) * scale, 0)
+
+
+def unstandardize(x, mean, variance):
+    """The inverse of eq. 6: x √Var[x] + E[x]; the constant where a feature is constant."""
+    return x * tf.cast(tf.sqrt(variance), x.dtype) + tf.cast(mean, x.dtype)
 
 
 def merge(a, b):
@@ -26,9 +36,10 @@ class Standardize(keras.layers.Layer):
     Args:
         axis: the axis or axes with moments of their own, as in `keras.layers.Normalization`: -1 for one pair per
             feature or channel, None for one pair in all.
+        invert: whether the layer maps the other way, x √Var + E, as for a model that gives standardised targets.
 
     Raises:
-        ValueError: from `adapt`, for no data or for data with NaN or infinity.
+        ValueError: from `adapt`, for no data, for data with NaN or infinity, or of another shape than the layer's.
 
     Example:
         >>> standardize = tfnn.layers.Standardize()
@@ -36,11 +47,9 @@ class Standardize(keras.layers.Layer):
         >>> model = keras.Sequential([keras.Input(x_train.shape[1:]), standardize, keras.layers.Dense(10)])
     """
 
-    CHUNK = 4096  # rows turned to float64 at a time, so that memory stays bounded
-
-    def __init__(self, axis=-1, **kwargs):
-        super().__init__(**kwargs)
-        self.axis = axis
+    def __init__(self, axis=-1, invert=False, **kwargs):
+        super().__init__(autocast=False, **kwargs)  # half precision would round what is far from 0 before it is centred
+        self.axis, self.invert = axis, invert
 
     def build(self, input_shape):
         """Raises ValueError where `axis` is that of the batch or of unknown size."""
@@ -51,40 +60,58 @@ class Standardize(keras.layers.Layer):
             raise ValueError(f"axis={self.axis} of inputs of shape {tuple(input_shape)} must be a known axis, not the batch")
         self.reduced = tuple(axis for axis in range(rank) if axis not in kept)
         shape = tuple(input_shape[axis] if axis in kept else 1 for axis in range(rank))
-        moment = {"shape": shape, "trainable": False, "autocast": False, "dtype": "float32"}
+        moment = {"shape": shape, "trainable": False, "autocast": False, "dtype": "float64"}
         self.mean = self.add_weight(name="mean", initializer="zeros", **moment)
         self.variance = self.add_weight(name="variance", initializer="ones", **moment)
 
     def adapt(self, data):
-        """Sets mean and variance to those of an array (examples first), in float64 and one pass."""
-        data = np.asarray(data)
-        if data.size == 0:
-            raise ValueError(f"adapt needs data, got an array of shape {data.shape}")
-        if not self.built:
-            self.build((None, *data.shape[1:]))
+        """Sets mean and variance to those of `data`, in float64 and one pass, so that it may be larger than memory.
+
+        Args:
+            data: an array, a `tf.data.Dataset`, a `PyDataset` or another iterable of batches (of x, or of (x, y)), a
+                `tfnn.data.Dataset` (of which the training part counts), or the path of a folder of images: see
+                `tfnn.data.batches.batches`.
+        """
+        if isinstance(data, list):
+            data = np.asarray(data)
         total = None
-        for start in range(0, len(data), self.CHUNK):
-            part = self.moments(data[start : start + self.CHUNK].astype(np.float64))
-            total = part if total is None else merge(total, part)
+        for batch in batches(data):
+            for x in batches(np.asarray(batch)):
+                if x.size:
+                    self.check(x)
+                    part = moments(x.astype(np.float64), self.reduced)
+                    total = part if total is None else merge(total, part)
+        if total is None:
+            what = f"shape {tuple(data.shape)}" if hasattr(data, "shape") else f"an empty {type(data).__name__}"
+            raise ValueError(f"adapt needs data, got {what}")
         count, mean, m2 = total
         if not (np.isfinite(mean).all() and np.isfinite(m2).all()):
             raise ValueError("adapt needs finite data, got NaN or infinity")
-        variance = m2 / count
-        rounding = (8 * np.finfo(np.float64).eps * np.abs(mean)) ** 2  # what a constant leaves over of itself
         self.mean.assign(mean)
-        self.variance.assign(np.where(variance > rounding, variance, 0))
+        self.variance.assign(m2 / count)
 
-    def moments(self, x):
-        with np.errstate(invalid="ignore"):  # infinity is refused once, in the end
-            mean = x.mean(self.reduced, keepdims=True)
-            return x.size / mean.size, mean, ((x - mean) ** 2).sum(self.reduced, keepdims=True)
+    def check(self, x):
+        if not self.built:
+            self.build((None, *x.shape[1:]))
+        shape = tuple(1 if axis in self.reduced else size for axis, size in enumerate(x.shape))
+        if shape != tuple(self.mean.shape):
+            raise ValueError(f"adapt got data of shape {x.shape}, but the layer has moments of shape {tuple(self.mean.shape)}")
 
     def call(self, inputs):
-        x = standardize(tf.cast(inputs, tf.float32), self.mean.value, self.variance.value)
-        return tf.cast(x, self.compute_dtype)
+        x = inputs if inputs.dtype == tf.float64 else tf.cast(inputs, tf.float32)
+        rule = unstandardize if self.invert else standardize
+        return tf.cast(rule(x, self.mean.value, self.variance.value), self.compute_dtype)
 
     def compute_output_shape(self, input_shape):
         return input_shape
 
     def get_config(self):
-        return {**super().get_config(), "axis": self.axis}
+        return {**super().get_config(), "axis": self.axis, "invert": self.invert}
+
+
+def moments(x, axes):
+    """Count, mean and sum of squared deviations over `axes`, from one of the values on, so that a constant gives exactly 0."""
+    with np.errstate(invalid="ignore"):  # infinity is refused once, in the end
+        first = x[tuple(slice(1) if axis in axes else slice(None) for axis in range(x.ndim))]
+        shift = (x - first).mean(axes, keepdims=True)
+        return x.size // shift.size, first + shift, ((x - first - shift) ** 2).sum(axes, keepdims=True)

@@ -1,0 +1,77 @@
+"""Inputs of any source, some examples at a time, for what passes over data once."""
+
+import math
+import operator
+import os
+import pathlib
+
+import keras
+import tensorflow as tf
+
+from tfnn.data.dataset import Dataset
+from tfnn.data.folder import image_files, in_parallel, read, report_bad, shape_or_none
+from tfnn.data.pixels import SUFFIXES
+
+VALUES = 2**22  # 32 MB in float64
+
+
+def batches(data, batch_size=None):
+    """Yields the inputs x of `data`; labels and weights are passed over.
+
+    Args:
+        data: an array (what has a shape and can be sliced; a memory map is read piece by piece), a dict or list of
+            arrays for a model of several inputs, (x, y) or (x, y, sample_weight) or a `Part` of them, a `Dataset`, whose
+            training part counts; a `tf.data.Dataset`, a `PyDataset` or another iterable of batches, which keep their
+            size; or the path of a folder of images, at any depth, brought to one form as `tfnn.data.folder` does.
+        batch_size: examples that are cut from arrays, or read from a folder, at a time; None takes as many as come to
+            about `VALUES` values.
+
+    Raises:
+        FileNotFoundError: for a path that is no folder.
+        ValueError: for an endless source, one that is not batched, a folder without images, or one with a file that
+            cannot be decoded.
+    """
+    if isinstance(data, Dataset):
+        data = data.train
+    if isinstance(data, (str, os.PathLike)):
+        yield from images(pathlib.Path(data), batch_size)
+    elif isinstance(data, tf.data.Dataset):
+        if data.cardinality() == tf.data.INFINITE_CARDINALITY:
+            raise ValueError("the tf.data.Dataset repeats without end; a pass over it needs one that ends, such as .take(n)")
+        yield from map(x_of, data)
+    elif isinstance(data, keras.utils.PyDataset):
+        if data.num_batches is None:
+            raise ValueError(f"{type(data).__name__} tells no number of batches; a pass over it needs one that ends")
+        yield from (x_of(data[index]) for index in range(data.num_batches))
+    elif hasattr(data, "__next__"):
+        yield from map(x_of, data)
+    else:
+        x = x_of(data)
+        shape = keras.tree.flatten(x)[0].shape
+        if not shape:
+            raise ValueError(f"a batch has its examples along the first axis, got the single value {x}: call .batch(n) first")
+        size = batch_size or rows_of(shape[1:])
+        for start in range(0, shape[0], size):
+            rows = slice(start, start + size)
+            yield keras.tree.map_structure(operator.itemgetter(rows), x)
+
+
+def x_of(batch):
+    return batch[0] if isinstance(batch, tuple) else batch
+
+
+def rows_of(shape):
+    return max(1, VALUES // max(1, math.prod(shape)))
+
+
+def images(folder, batch_size):
+    if not folder.is_dir():
+        raise FileNotFoundError(f"{folder}: no such folder")
+    files = image_files(folder)
+    if not files:
+        raise ValueError(f"{folder}: no images ({', '.join(SUFFIXES)})")
+    shapes = list(in_parallel(shape_or_none, files))
+    report_bad([file for file, shape in zip(files, shapes) if shape is None], skip_bad_images=False)
+    size = batch_size or rows_of(shapes[0])
+    for start in range(0, len(files), size):
+        yield read(files[start : start + size], shapes, None)

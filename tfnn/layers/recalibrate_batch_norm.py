@@ -1,0 +1,113 @@
+"""Moving moments of batch normalisation, measured anew over a data set."""
+
+import contextlib
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from tfnn.data.batches import batches
+from tfnn.layers.standardize import merge
+
+# with these, a layer in training mode leaves in its moving moments those of the last batch, whatever it was made with
+BATCH_ALONE = {"momentum": 0.0, "renorm": False, "virtual_batch_size": None}
+
+
+def recalibrate_batch_norm(model, data, batch_size=128):
+    """Sets the moving mean and variance of every BatchNormalization layer to those of its inputs over all of `data`.
+
+    mean = E[x], variance = E[(x − mean)²] over all positions of all examples: batch moments merged in float64, with the
+    spread of the batch means in the variance ("precise BatchNorm", Wu & Johnson 2021, arXiv:2105.07576, section 3). Call
+    it when weights were averaged (Izmailov et al. 2018, arXiv:1803.05407, section 3.2), or when the moving moments lag
+    behind the weights, as after few updates or with large batches.
+
+    Each layer normalises by the moments of the batch while its own are measured, so those of the first layer are exact,
+    and those of deeper ones depend a little on the size of the batch: take a large one. All other layers run as at
+    inference (dropout is off, as it will be when the moments are used); no other weight or state changes. Layers of
+    tfnn's and of Keras's are found at any depth; frozen ones (`trainable = False`) are skipped.
+
+    Args:
+        model: a built Keras model, or a layer.
+        data: an array, (x, y), a `tf.data.Dataset` or another source of batches: see `tfnn.data.batches.batches`.
+        batch_size: examples at a time, of an array or a folder; other sources bring batches of their own.
+
+    Returns:
+        The list of layers that were measured: those that ran and are not frozen.
+
+    Raises:
+        ValueError: for a model that is not built, a `batch_size` below 1, no data, or data that make a moment NaN or
+            infinite. Whatever fails, the model is left as it was.
+
+    Example:
+        >>> tfnn.layers.recalibrate_batch_norm(model, x_train)
+    """
+    if not batch_size >= 1:
+        raise ValueError(f"batch_size={batch_size} must be at least 1")
+    if not model.built:
+        raise ValueError(f"model {model.name!r} is not built, so it has no moments: call it on data first")
+    layers = [
+        layer
+        for layer in model._flatten_layers()
+        if isinstance(layer, keras.layers.BatchNormalization) and layer.built and layer.trainable
+    ]
+    totals = {}
+    with measuring(layers) as found:
+
+        @tf.function(reduce_retracing=True)
+        def measure(x):
+            found.clear()
+            model(x, training=False)
+            return found
+
+        for x in batches(data, batch_size):
+            for index, *part in measure(x):
+                merge_in(totals, int(index), [value.numpy() for value in part])
+    if layers and not totals:
+        raise ValueError("recalibrate_batch_norm needs data, got none")
+    for index, (_, mean, m2) in totals.items():
+        if not (np.isfinite(mean).all() and np.isfinite(m2).all()):
+            raise ValueError(f"the inputs of {layers[index].path} are not finite on this data, which leaves no moments")
+    for index, (count, mean, m2) in totals.items():
+        set_moments(layers[index], mean, m2 / count)
+    return [layers[index] for index in sorted(totals)]
+
+
+@contextlib.contextmanager
+def measuring(layers):
+    """Inside the block each layer normalises by the batch, and adds (its index, count, mean, Σ deviation²) to the list."""
+    found = []
+
+    def measured(index, layer, call):
+        def run(inputs, training=None, mask=None):
+            output = call(inputs, training=True, mask=mask)
+            counted = tf.ones_like(inputs) if mask is None else tf.broadcast_to(mask[..., None], tf.shape(inputs))
+            count = tf.cast(tf.math.count_nonzero(counted), tf.float64) / inputs.shape[layer.axis]
+            mean, variance = (tf.cast(moment.value, tf.float64) for moment in (layer.moving_mean, layer.moving_variance))
+            found.append((tf.constant(index), count, mean, variance * count))
+            return output
+
+        return run
+
+    with contextlib.ExitStack() as stack:
+        for index, layer in enumerate(layers):
+            for moving in layer.moving_mean, layer.moving_variance:
+                stack.callback(moving.assign, moving.numpy())
+            for name, value in BATCH_ALONE.items():
+                if hasattr(layer, name):
+                    stack.callback(setattr, layer, name, getattr(layer, name))
+                    setattr(layer, name, value)
+            object.__setattr__(layer, "call", measured(index, layer, layer.call))  # past Keras's tracking
+            stack.callback(object.__delattr__, layer, "call")
+        yield found
+
+
+def merge_in(totals, index, part):
+    if part[0]:  # a batch may be masked as a whole
+        totals[index] = merge(totals[index], part) if index in totals else part
+
+
+def set_moments(layer, mean, variance):
+    layer.moving_mean.assign(mean)
+    layer.moving_variance.assign(variance)
+    if layer.renorm:  # it moves the deviation, and derives the variance from it
+        layer.moving_stddev.assign(np.sqrt(variance + layer.epsilon))
