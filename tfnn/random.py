@@ -38,6 +38,10 @@ def scope(seed, epoch, examples):
         _scope.reset(token)
 
 
+def in_scope():
+    return _scope.get() is not None
+
+
 def uniforms(rows, count, seed_generator):
     """Numbers in [0, 1), float32 (rows, count): in a `scope` a function of it and the example, else of a fresh seed.
 

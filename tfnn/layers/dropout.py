@@ -1,0 +1,146 @@
+"""Dropout (Hinton et al. 2012, arXiv:1207.0580; Srivastava et al. 2014, JMLR 15; lecture, section 6)."""
+
+import math
+
+import keras
+import tensorflow as tf
+
+from tfnn import random
+
+SCALES = "training", "test"
+
+
+def dropout(x, u, rate):
+    """0 with probability p = rate, from u in [0, 1)."""
+    return tf.where(u >= tf.cast(rate, u.dtype), x, tf.zeros_like(x))
+
+
+@keras.saving.register_keras_serializable("tfnn")
+class Dropout(keras.layers.Dropout):
+    """Sets units to 0 at random while training, the arguments and defaults of `keras.layers.Dropout`.
+
+    - `scale_at="training"` (inverted dropout, as Keras): in training y = x / (1 − p) with probability 1 − p, else 0; at test
+      y = x.
+    - `scale_at="test"` (the lecture's; Srivastava et al. 2014, section 4): in training y = x or 0; at test y = (1 − p) x, as
+      1 − p is the probability of keeping a unit. (The slide says "multiply by p", the same at its p = 0.5.)
+
+    Both have the same expectation in training as at test. `layer(x, training=True)` at test is Monte Carlo dropout (Gal &
+    Ghahramani 2016, arXiv:1506.02142): the spread of several answers tells how unsure the model is.
+
+    Under `tfnn.fit` the mask of an example is a function of (seed, epoch, example), whatever batch it is in.
+
+    Args:
+        rate: p in [0, 1], or a `tf.Variable` of it. `layer.rate = p` takes effect at the next step, without a new trace.
+        noise_shape: the shape of the mask, with None for that of the input; an axis of 1 is dropped as a whole.
+        seed: an int for use outside `tfnn.fit`, which brings its own.
+        scale_at: "training" or "test".
+
+    Raises:
+        ValueError: for a `rate` outside [0, 1] or another `scale_at`.
+
+    Example:
+        >>> model = keras.Sequential([keras.layers.Dense(64, "relu"), tfnn.layers.Dropout(0.5), keras.layers.Dense(10)])
+    """
+
+    def __init__(self, rate, noise_shape=None, seed=None, *, scale_at="training", **kwargs):
+        if scale_at not in SCALES:
+            raise ValueError(f"scale_at={scale_at!r} must be one of {SCALES}")
+        super().__init__(1.0, noise_shape, seed, **kwargs)  # at a rate of 0 Keras leaves the seed's state out
+        self.rate, self.scale_at = rate, scale_at
+
+    @property
+    def rate(self):
+        if "held_rate" not in vars(self):
+            raise AttributeError("rate")  # Keras reads an attribute before it is first set
+        return float(self.held_rate)
+
+    @rate.setter
+    def rate(self, value):
+        if not 0 <= float(value) <= 1:
+            raise ValueError(f"rate={value} must be in [0, 1]")
+        if isinstance(value, tf.Variable):
+            self.held_rate = value
+        elif "held_rate" in vars(self):
+            self.held_rate.assign(value)
+        else:
+            with tf.init_scope():
+                self.held_rate = tf.Variable(value, dtype=tf.float32, trainable=False, name="rate")  # no weight of the model
+
+    def call(self, inputs, training=False):
+        keep = 1 - tf.cast(self.held_rate, inputs.dtype)
+        if not training:
+            return inputs * keep if self.scale_at == "test" else inputs
+        outputs = self.dropped(inputs, self.noise(inputs))
+        return outputs if self.scale_at == "test" else tf.math.divide_no_nan(outputs, keep)
+
+    def dropped(self, inputs, u):
+        return dropout(inputs, u, self.held_rate)
+
+    def noise(self, inputs):
+        """Numbers in [0, 1) of the mask's shape."""
+        shape = self.mask_shape(inputs)
+        if not random.in_scope() or (self.noise_shape and self.noise_shape[0] == 1):
+            return keras.random.uniform(shape, dtype="float32", seed=self.seed_generator)
+        return tf.reshape(random.uniforms(shape[0], math.prod(shape[1:]), self.seed_generator), shape)
+
+    def mask_shape(self, inputs):
+        whole = [tf.shape(inputs)[axis] if size is None else size for axis, size in enumerate(inputs.shape)]
+        asked = self.noise_shape or [None] * len(whole)
+        return [size if given is None else given for size, given in zip(whole, asked, strict=True)]
+
+    def get_config(self):
+        return {**super().get_config(), "scale_at": self.scale_at}
+
+
+@keras.saving.register_keras_serializable("tfnn")
+class SpatialDropout(Dropout):
+    """Drops whole channels (Tompson et al. 2015, arXiv:1411.4280): neighbours in a feature map are alike.
+
+    For inputs (B, ..., C) of any rank: Keras's `SpatialDropout1D`, `2D` and `3D` in one.
+
+    Args:
+        rate, seed, scale_at: as in `Dropout`.
+
+    Example:
+        >>> layer = tfnn.layers.SpatialDropout(0.2)
+    """
+
+    def __init__(self, rate, seed=None, *, scale_at="training", **kwargs):
+        super().__init__(rate, None, seed, scale_at=scale_at, **kwargs)
+
+    def mask_shape(self, inputs):
+        rows, *field, channels = super().mask_shape(inputs)
+        return [rows, *[1] * len(field), channels]
+
+    def get_config(self):
+        return {name: value for name, value in super().get_config().items() if name != "noise_shape"}
+
+
+@keras.saving.register_keras_serializable("tfnn")
+class GaussianDropout(Dropout):
+    """y = x · N(1, p / (1 − p)) in training, y = x at test (Srivastava et al. 2014, section 10).
+
+    Mean and variance are those of inverted dropout, without a unit that is 0.
+
+    Args:
+        rate: p in [0, 1), as in `Dropout`.
+        seed: as in `Dropout`.
+
+    Example:
+        >>> layer = tfnn.layers.GaussianDropout(0.3)
+    """
+
+    def __init__(self, rate, seed=None, **kwargs):
+        super().__init__(rate, None, seed, scale_at="test", **kwargs)
+
+    def call(self, inputs, training=False):
+        return self.dropped(inputs, self.noise(inputs)) if training else inputs
+
+    def dropped(self, inputs, u):
+        normal = tf.math.ndtri(tf.clip_by_value(u, 2.0**-25, 1 - 2.0**-24))  # u may be 0, whose quantile is −∞
+        deviation = tf.sqrt(self.held_rate / (1 - self.held_rate))
+        return inputs * tf.cast(1 + normal * deviation, inputs.dtype)
+
+    def get_config(self):
+        config = super().get_config()
+        return {name: value for name, value in config.items() if name not in ("noise_shape", "scale_at")}
