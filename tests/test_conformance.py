@@ -113,6 +113,7 @@ INITIALIZERS = {
 }
 CALLBACKS = {"BatchSizeScheduler": lambda: tfnn.callbacks.BatchSizeScheduler({1: 64})}
 MODELS = {
+    "convnet": lambda: tfnn.models.convnet((8, 8, 1), 10, stages=(4, 8), hidden=16),
     "mlp": lambda: tfnn.models.mlp((8, 8, 1), 10, hidden=(16,)),
     "resnet": lambda: tfnn.models.resnet((8, 8, 1), 10, depth=8, width=4),
     "add_l2": lambda: tfnn.models.add_l2(tfnn.models.mlp((8, 8, 1), 10, hidden=(16,)), 1e-3),

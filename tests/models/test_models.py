@@ -54,3 +54,26 @@ def test_add_l2_of_0_adds_nothing_and_replaces_nothing():
     assert len(tfnn.models.add_l2(regularised, 0).losses) == len(regularised.losses) == 3
     with pytest.raises(ValueError, match="would replace the regularizer of .*kernel"):
         tfnn.models.add_l2(tfnn.models.add_l2(tfnn.models.mlp((4,), 2), 0.1), 0.1)
+
+
+def test_convnet_takes_any_image_shape_and_its_options():
+    for shape in (8, 8, 1), (5, 7, 3), (1, 9, 2):
+        assert tfnn.models.convnet(shape, 4, stages=(2, 2, 2, 2), hidden=3)(np.zeros((2, *shape), "float32")).shape == (2, 4)
+    plain = tfnn.models.convnet((8, 8, 1), 10, normalize=False, activation="tanh", initializer=tfnn.initializers.GlorotNormal)
+    assert not any(isinstance(layer, tfnn.layers.BatchNormalization) for layer in plain.layers)
+    assert all(layer.use_bias for layer in convolutions(plain))
+    assert isinstance(convolutions(plain)[0].kernel_initializer, tfnn.initializers.GlorotNormal)
+    with pytest.raises(ValueError, match="input_shape"):
+        tfnn.models.convnet((8, 8), 10)
+
+
+def test_convnet_puts_batch_norm_between_convolution_and_activation():
+    names = [type(layer).__name__ for layer in tfnn.models.convnet((8, 8, 1), 10, stages=(4,)).layers]
+    assert names[1:7] == ["Conv2D", "BatchNormalization", "Activation"] * 2
+
+
+def test_convnet_learns_digits(digits):
+    model = tfnn.models.convnet((8, 8, 1), 10, stages=(8, 16), hidden=32, dropout=0.2)
+    model.compile(tfnn.optimizers.SGD(0.05, momentum=0.9), "sparse_categorical_crossentropy", metrics=["accuracy"])
+    x = digits.train.x.astype("float32") / 16
+    assert tfnn.fit(model, x, digits.train.y, epochs=6, verbose=0, seed=1).history["accuracy"][-1] > 0.9

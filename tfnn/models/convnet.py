@@ -1,0 +1,58 @@
+"""A plain convolutional network (lecture, sections 6 and 8; the stages of VGG, Simonyan & Zisserman 2015, arXiv:1409.1556)."""
+
+import keras
+
+from tfnn.initializers import HeNormal
+from tfnn.layers import BatchNormalization, Dropout
+
+
+def convnet(
+    input_shape,
+    classes,
+    stages=(32, 64),
+    hidden=128,
+    normalize=True,
+    dropout=0.5,
+    activation="relu",
+    initializer=HeNormal,
+    standardize=None,
+):
+    """Stages of two 3×3 convolutions and a 2×2 maximum, then a hidden layer with dropout, a softmax.
+
+    BatchNorm stands before the activation, as in the lecture. An image that has become one pixel wide is not halved.
+
+    Args:
+        input_shape: (height, width, channels) of one image, of any size.
+        classes: number of classes.
+        stages: channels of each stage.
+        hidden: width of the hidden layer.
+        normalize: whether BatchNorm follows each convolution; else it has a bias.
+        dropout: the part of the hidden layer that is dropped in training.
+        activation: of all hidden layers: a name or a function.
+        initializer: a function without arguments that makes the initializer of a kernel.
+        standardize: an adapted `tfnn.layers.Standardize` to stand first, or None.
+
+    Raises:
+        ValueError: for an input that is no image.
+
+    Example:
+        >>> model = tfnn.models.convnet((28, 28, 1), 10)
+        >>> model.compile(tfnn.optimizers.SGD(0.05, momentum=0.9), "sparse_categorical_crossentropy")
+    """
+    if len(input_shape) != 3:
+        raise ValueError(f"input_shape={tuple(input_shape)} must be (height, width, channels)")
+    x = inputs = keras.Input(input_shape)
+    if standardize is not None:
+        x = standardize(x)
+    for filters in stages:
+        for _ in range(2):
+            x = keras.layers.Conv2D(filters, 3, padding="same", use_bias=not normalize, kernel_initializer=initializer())(x)
+            x = BatchNormalization()(x) if normalize else x
+            x = keras.layers.Activation(activation)(x)
+        if min(x.shape[1:3]) > 1:
+            x = keras.layers.MaxPooling2D()(x)  # (B, H/2, W/2, filters)
+    x = keras.layers.Flatten()(x)
+    x = keras.layers.Dense(hidden, activation, kernel_initializer=initializer())(x)
+    x = Dropout(dropout)(x)
+    outputs = keras.layers.Dense(classes, "softmax", dtype="float32")(x)
+    return keras.Model(inputs, outputs, name="convnet")
