@@ -7,7 +7,7 @@ import tensorflow as tf
 
 import tfnn
 from tfnn.callbacks import BatchSizeScheduler
-from tfnn.training.hooks import wants_batches
+from tfnn.training.hooks import wants
 from tfnn.training.pace import Pace
 
 
@@ -210,8 +210,8 @@ def test_a_subclass_keeps_its_batch_hooks(xy, tmp_path):
     tfnn.fit(compiled(), *xy, batch_size=20, epochs=2, verbose=0, callbacks=[board])
     assert board.calls == 20
     plain = keras.callbacks.TensorBoard(str(tmp_path))
-    assert not wants_batches(plain) and wants_batches(keras.callbacks.TensorBoard(str(tmp_path), update_freq=1))
-    assert wants_batches(keras.callbacks.TensorBoard(str(tmp_path), profile_batch=3))
+    assert not wants(plain) and wants(keras.callbacks.TensorBoard(str(tmp_path), update_freq=1))
+    assert wants(keras.callbacks.TensorBoard(str(tmp_path), profile_batch=3))
 
 
 def test_growth_never_rounds_past_the_data():
