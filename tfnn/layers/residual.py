@@ -33,9 +33,7 @@ class ResidualBlock(keras.layers.Layer):
         >>> x = tfnn.layers.ResidualBlock(32, strides=2)(x)
     """
 
-    def __init__(
-        self, filters, strides=1, normalize=True, dropout=0.0, activation="relu", kernel_initializer=None, **kwargs
-    ):
+    def __init__(self, filters, strides=1, normalize=True, dropout=0.0, activation="relu", kernel_initializer=None, **kwargs):
         super().__init__(**kwargs)
         if not (filters >= 1 and strides >= 1):
             raise ValueError(f"filters={filters} and strides={strides} must be positive")
