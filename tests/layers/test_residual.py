@@ -66,7 +66,7 @@ def test_block_without_norm_learns_from_the_first_update(normalize):
 
 
 def test_dropout_stands_between_the_convolutions_behind_the_activation():
-    """Zagoruyko & Komodakis 2016, section 2.4."""
+    """Zagoruyko & Komodakis 2016, fig. 1d."""
     block = ResidualBlock(4, dropout=0.3)
     block.build((None, 8, 8, 4))
     names = [type(layer).__name__ for layer in block.branch]

@@ -11,7 +11,7 @@ class PreactivationBlock(ResidualBlock):
     """y = x + F(a), a = ReLU(BatchNorm(x)): nothing stands on the identity, so a sum of branches reaches every layer.
 
     F is a 3×3 convolution, BatchNorm, ReLU and a second 3×3 convolution. Where stride or width change, y = W a + F(a) with
-    a 1×1 convolution W of the activated input (appendix of the paper). What follows the last block must normalise and
+    a 1×1 convolution W of the activated input (as in the authors' code). What follows the last block must normalise and
     activate its output.
 
     All kernels start from `kernel_initializer`, as in the paper; without BatchNorm the last of F starts at 0, so that the

@@ -20,7 +20,7 @@ class ResidualBlock(keras.layers.Layer):
         strides: 2 halves height and width.
         normalize: whether BatchNorm follows each convolution; else it has a bias.
         dropout: the part that is dropped in training between the convolutions, behind the activation (Zagoruyko & Komodakis
-            2016, arXiv:1605.07146, section 2.4); 0 leaves the layer out.
+            2016, arXiv:1605.07146, fig. 1d); 0 leaves the layer out.
         activation: in the place of ReLU: a name or a function.
         kernel_initializer: of all convolutions; each gets a clone, so that without a seed no two start alike.
 

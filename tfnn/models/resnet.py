@@ -23,12 +23,12 @@ def resnet(
     Where the shape changes the shortcut is a projection (option B of the paper); its CIFAR networks pad with zeros
     (option A), which has no weights.
 
-    With `preactivation` BatchNorm and activation stand before each convolution and once behind the last block (He et al.
-    2016, arXiv:1603.05027). The paper also activates the first convolution's output before its first shortcut; here that
-    shortcut is an identity like all others.
+    With `preactivation` BatchNorm and activation stand before each convolution of a block, and once behind the last block
+    (He et al. 2016, arXiv:1603.05027). The first shortcut is an identity from the bare first convolution, as the authors'
+    code has it where the width stays; the paper's appendix activates it.
 
-    Without normalisation each branch starts with its last kernel at 0, so that the signal keeps its size at any depth; a
-    deep network then wants a smaller learning rate.
+    Without normalisation each branch starts with its last kernel at 0, so that the signal keeps its size at any depth
+    (Zhang et al. 2019, arXiv:1901.09321); a deep network then wants a smaller learning rate.
 
     Args:
         input_shape: (height, width, channels) of one image, of any size.
@@ -38,7 +38,7 @@ def resnet(
         preactivation: whether the blocks are `PreactivationBlock`s; else `ResidualBlock`s.
         normalize: whether BatchNorm stands at each convolution; else it has a bias.
         dropout: the part that is dropped in training between the convolutions of a block (Zagoruyko & Komodakis 2016,
-            arXiv:1605.07146, section 2.4); 0 leaves the layers out.
+            arXiv:1605.07146, fig. 1d); 0 leaves the layers out.
         activation: of all hidden layers: a name or a function.
         initializer: a function without arguments that makes the initializer of a kernel.
         standardize: an adapted `tfnn.layers.Standardize` to stand first, or None.
