@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tfnn.layers import ResidualBlock
+from tfnn.layers import PreactivationBlock, ResidualBlock
 
 
 def images():
@@ -55,7 +55,7 @@ def test_block_without_norm_starts_as_its_activation():
 
 
 @pytest.mark.parametrize("normalize", [True, False])
-def test_block_without_norm_learns_from_the_first_update(normalize):
+def test_branch_learns_from_the_first_update_by_its_last_layer(normalize):
     block = ResidualBlock(4, normalize=normalize)
     with tf.GradientTape() as tape:
         loss = tf.reduce_sum(block(images(), training=True) ** 3)
@@ -80,3 +80,11 @@ def test_training_reaches_the_norms_inside():
     np.testing.assert_array_equal(block.branch[1].moving_mean, np.zeros(4))
     block(images(), training=True)
     assert np.abs(block.branch[1].moving_mean).min() > 0
+
+
+@pytest.mark.parametrize("block", [ResidualBlock, PreactivationBlock])
+def test_block_can_be_built_while_a_graph_is_traced(block):
+    model = keras.Sequential([block(6, 2, dropout=0.4), keras.layers.GlobalAveragePooling2D(), keras.layers.Dense(1)])
+    model.compile("sgd", "mse")
+    model.fit(images(), np.zeros(2), verbose=0)
+    assert len(tf.function(block(6, 2, dropout=0.4))(images()).shape) == 4

@@ -97,7 +97,7 @@ class ResidualBlock(keras.layers.Layer):
             "filters": self.filters,
             "strides": self.strides,
             "normalize": self.normalize,
-            "dropout": self.dropout,
+            "dropout": float(self.dropout),
             "activation": keras.activations.serialize(self.activation),
             "kernel_initializer": keras.initializers.serialize(self.kernel_initializer),
         }
