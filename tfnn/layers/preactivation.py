@@ -22,6 +22,9 @@ class PreactivationBlock(ResidualBlock):
 
     Input (B, H, W, C), output (B, ⌈H/strides⌉, ⌈W/strides⌉, filters).
 
+    Raises:
+        ValueError: as `ResidualBlock`.
+
     Example:
         >>> x = tfnn.layers.PreactivationBlock(32, strides=2)(x)
         >>> x = keras.layers.ReLU()(tfnn.layers.BatchNormalization()(x))

@@ -64,7 +64,7 @@ class ResidualBlock(keras.layers.Layer):
     def changes(self, input_shape):
         return self.strides > 1 or input_shape[-1] != self.filters
 
-    # The parts of a path. Lists, so that what is left out leaves nothing.
+    # The parts of a path; what may be left out is a list.
 
     def conv(self, size, strides=1, kernel_initializer=None):
         return keras.layers.Conv2D(

@@ -30,6 +30,9 @@ def mlp(
         initializer: a function without arguments that makes the initializer of a kernel.
         standardize: an adapted `tfnn.layers.Standardize` to stand first, or None.
 
+    Raises:
+        ValueError: for a `dropout` outside [0, 1].
+
     Example:
         >>> model = tfnn.models.mlp((28, 28, 1), 10, hidden=(256, 128))
     """

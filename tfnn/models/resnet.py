@@ -44,7 +44,7 @@ def resnet(
         standardize: an adapted `tfnn.layers.Standardize` to stand first, or None.
 
     Raises:
-        ValueError: for a depth that is not 6n + 2, or an input that is no image.
+        ValueError: for a depth that is not 6n + 2, an input that is no image, or a `dropout` outside [0, 1].
 
     Example:
         >>> model = tfnn.models.resnet((32, 32, 3), 10, depth=20)
