@@ -3,7 +3,7 @@
 import keras
 import tensorflow as tf
 
-from tfnn.training.compiled import Compiled, call
+from tfnn.training.compiled import Compiled, call, check_classes
 
 
 def steps_of(augment):
@@ -74,9 +74,3 @@ def one_hot(y, output):
     if tf.executing_eagerly():  # the labels of a stream are not known yet
         check_classes(y, classes)
     return tf.one_hot(y, classes)
-
-
-def check_classes(y, classes):
-    low, high = int(tf.reduce_min(y)), int(tf.reduce_max(y))
-    if low < 0 or high >= classes:
-        raise ValueError(f"labels y of {low} to {high} must be in 0 to {classes - 1}, the {classes} classes of the model")

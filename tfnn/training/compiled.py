@@ -28,7 +28,7 @@ class Compiled:
             raise ValueError("tfnn.fit trains on one device, but the model's strategy has several replicas: use model.fit")
         self.own_step = next((own for own in ("train_step", "compute_metrics") if overrides(model, own)), None)
         self.own_test_step = overrides(model, "test_step") or overrides(model, "compute_metrics")
-        self.model, self.optimizer = model, model.optimizer
+        self.model, self.optimizer, self.classes = model, model.optimizer, []
 
     def build(self, spec):
         """Creates all variables, of model, loss, metrics and optimizer, which no traced function may create.
@@ -41,6 +41,7 @@ class Compiled:
         if not self.own_step:
             self.model._symbolic_build(data_batch=spec)
             self.weights = self.model.trainable_variables
+            self.classes = self.classes_of_outputs(spec[0])
         self.remember()
 
     def remember(self):
@@ -77,6 +78,29 @@ class Compiled:
                     f"a growing batch sums gradients of micro-batches, which is exact for a loss that is a mean over"
                     f" examples; loss {loss.name!r} has reduction={reduction!r}: use 'sum_over_batch_size'"
                 )
+
+    def check_accumulates(self, accumulate, growable):
+        """Refuses to sum gradients in a training step that cannot be split; a grown batch can be one batch where `growable`."""
+        if self.own_step and (accumulate > 1 or not growable):
+            raise ValueError(
+                f"model {self.model.name!r} has a {self.own_step} of its own, which cannot be split to sum gradients:"
+                f" accumulate={accumulate} must be 1, and a batch that grows needs arrays and no jit_compile=True"
+            )
+
+    def classes_of_outputs(self, x):
+        """[(path in the labels, number of classes)] for the losses that take a class as an integer."""
+        sparse = "sparse_categorical_crossentropy"
+        losses = (self.model._compile_loss and self.model._compile_loss._flat_losses) or []
+        paths = [path for path, loss, *_ in losses if loss.name == sparse and getattr(loss, "ignore_class", None) is None]
+        outputs = self.output_spec(x) if paths else None
+        return [(path, at_path(outputs, path).shape[-1]) for path in paths]
+
+    def check_labels(self, y):
+        """Refuses integers that are no class of the model, on which a loss is NaN or an error without a name."""
+        for path, classes in self.classes:
+            labels = at_path(y, path)
+            if tf.is_tensor(labels) and classes:
+                check_classes(labels, classes)
 
     def restored_epoch(self):
         """The epoch that a callback such as `BackupAndRestore` set in `on_train_begin`, or None."""
@@ -159,6 +183,22 @@ def read(rate, iterations):
     if isinstance(rate, keras.optimizers.schedules.LearningRateSchedule):
         return rate(iterations)
     return rate() if callable(rate) else rate
+
+
+def check_classes(y, classes):
+    low, high = int(tf.reduce_min(y)), int(tf.reduce_max(y))
+    if low < 0 or high >= classes:
+        raise ValueError(f"labels y of {low} to {high} must be in 0 to {classes - 1}, the {classes} classes of the model")
+
+
+def at_path(nest, path):
+    """The part of a nest that a path of keys and indices leads to, or None."""
+    for key in path:
+        try:
+            nest = nest[key]
+        except (KeyError, IndexError, TypeError):
+            return None
+    return nest
 
 
 def overrides(model, method):

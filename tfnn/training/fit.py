@@ -106,6 +106,8 @@ def fit(
             x, y, sample_weight, steps=steps_per_epoch, class_weight=class_weight, shuffle=shuffle, seed=seed, **batches
         )
         validation = None
+        if validation_batch_size is not None:
+            integer("validation_batch_size", validation_batch_size, low=1)
         if validation_data is not None:
             batches["batch_size"] = validation_batch_size or batch_size
             data = keras.utils.unpack_x_y_sample_weight(validation_data)
@@ -117,6 +119,10 @@ def fit(
             nonfinite = "ignore"
         jit_compile, _ = choose_jit(model, jit_compile, augmentation, source)
         graph = graph_for(model, source, steers or accumulate > 1, jit_compile, augmentation, nonfinite != "ignore")
+        if isinstance(source, Arrays):
+            graph.compiled.check_labels(source.data[1])
+        if steers or accumulate > 1:
+            graph.compiled.check_accumulates(accumulate, growable=isinstance(source, Arrays) and not jit_compile)
         validate = None
         if validation is not None:
             evaluation = evaluation_for(model, validation.spec, jit_compile and isinstance(validation, Arrays))
