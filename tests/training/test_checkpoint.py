@@ -166,14 +166,17 @@ def test_no_checkpoint_is_none(tmp_path):
     assert newest(tmp_path) is None
 
 
-def test_a_directory_of_other_things_is_refused(tmp_path):
+def test_a_directory_of_other_things_is_refused_when_a_run_begins_and_not_in_its_midst(tmp_path):
     (tmp_path / "notes.txt").write_text("")
-    for attempt in (lambda: newest(tmp_path)), (lambda: put(tmp_path, 1)):
+    prune(put(tmp_path, 1, 2), 1)
+    assert sorted(os.listdir(tmp_path)) == [".lock", "notes.txt", name_of(2)]
+    for begin in names, newest:
         with pytest.raises(ValueError, match="holds other things than checkpoints: notes.txt"):
-            attempt()
-    for attempt in (lambda: newest(tmp_path / "notes.txt")), (lambda: put(tmp_path / "notes.txt", 1)):
+            begin(tmp_path)
         with pytest.raises(NotADirectoryError, match="no directory of checkpoints"):
-            attempt()
+            begin(tmp_path / "notes.txt")
+    with pytest.raises(FileExistsError, match="cannot make the directory of checkpoint update-00000001 in .*notes.txt"):
+        put(tmp_path / "notes.txt", 1)
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")

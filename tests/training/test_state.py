@@ -141,6 +141,23 @@ def test_without_the_seeds_that_keras_leaves_out_it_would_go_on_otherwise():
     assert (capture(model)[0]["weights/8/kernel"] != after["weights/8/kernel"]).any()
 
 
+@pytest.mark.parametrize("jit_compile", [False, True])
+def test_a_run_goes_on_as_if_it_had_not_ended(jit_compile):
+    def dense():
+        dropouts = keras.layers.Dropout(0.3), tfnn.layers.Dropout(0.2)
+        return keras.Sequential([keras.Input((8, 8, 1)), keras.layers.Flatten(), *dropouts, keras.layers.Dense(3, "softmax")])
+
+    fit = lambda model, first, last: tfnn.fit(model, X, Y, 8, last, 0, initial_epoch=first, seed=5, jit_compile=jit_compile)
+    model = compiled(tfnn.optimizers.Adam(0.01), dense)
+    fit(model, 0, 2)
+    arrays, meta = capture(model)
+    fit(model, 2, 4)
+    again = compiled(tfnn.optimizers.Adam(0.01), dense)
+    restore(again, [], arrays, meta)
+    fit(again, 2, 4)
+    assert_equal(capture(again)[0], capture(model)[0])
+
+
 def test_the_global_seed_comes_back():
     class Noise(keras.layers.Layer):
         def call(self, x):

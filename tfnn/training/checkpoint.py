@@ -54,17 +54,20 @@ def names(directory):
         ValueError: for a directory that holds other things.
         OSError: for what is no directory, or cannot be read.
     """
-    directory = pathlib.Path(directory)
     try:
-        entries = [name for name in os.listdir(directory) if not name.startswith(".")]
+        entries = os.listdir(directory)
     except FileNotFoundError:
         return []
     except OSError as error:
         raise type(error)(error.errno, f"no directory of checkpoints ({error.strerror})", str(directory)) from None
-    foreign = sorted(name for name in entries if not NAME.fullmatch(name))
+    foreign = sorted(name for name in entries if not name.startswith(".") and not NAME.fullmatch(name))
     if foreign:
         raise ValueError(f"directory {directory} holds other things than checkpoints: {', '.join(foreign[:3])}")
-    return sorted(entries, key=update_of)
+    return in_order(entries)
+
+
+def in_order(entries):
+    return sorted(filter(NAME.fullmatch, entries), key=update_of)
 
 
 # Writing -------------------------------------------------------------------------------------------------------------
@@ -74,13 +77,14 @@ def write(directory, name, arrays, meta):
     """Writes a checkpoint and gives its path. It is there as a whole or not at all, whenever the process ends.
 
     Args:
-        directory: made where it is absent.
+        directory: made where it is absent. What else it holds does not matter here: a note that someone leaves there
+            must not end a run. `names` and `newest` refuse it, when a run begins.
         name: as `name_of` gives. A checkpoint of that name is replaced, and is not lost before the new one is there.
         arrays: {name: numpy array} of numbers or booleans of any shape.
         meta: what JSON holds: dicts with strings as keys, lists, strings, numbers (infinite ones, too), None.
 
     Raises:
-        ValueError: for another name, arrays of objects or strings, a directory that holds other things.
+        ValueError: for another name, and arrays of objects or strings.
         OSError: where the disk is full, say; nothing half-written stays, and the last good checkpoint is named.
     """
     if not NAME.fullmatch(name):
@@ -88,9 +92,8 @@ def write(directory, name, arrays, meta):
     table, blocks = laid_out(arrays)
     content = json.dumps({"arrays": table, "meta": meta}).encode()
     directory = pathlib.Path(directory)
-    file = "the directory"
+    step = "make the directory"
     try:
-        names(directory)
         directory.mkdir(parents=True, exist_ok=True)
         with lock(directory):
             tidy(directory)
@@ -99,11 +102,12 @@ def write(directory, name, arrays, meta):
                 new.mkdir()
                 files = {}
                 for file, parts in (ARRAYS, blocks), (META, [content]):
+                    step = f"write {file}"
                     files[file] = flushed(new / file, parts)
-                file = MANIFEST
-                flushed(new / file, [manifest_bytes({"format": FORMAT, "files": files})])
+                step = f"write {MANIFEST}"
+                flushed(new / MANIFEST, [manifest_bytes({"format": FORMAT, "files": files})])
                 flush_directory(new)
-                file = "its place"
+                step = "rename the directory"
                 put(new, directory / name)
             except BaseException:  # Ctrl-C, too, leaves nothing half-written
                 shutil.rmtree(new, ignore_errors=True)
@@ -111,7 +115,7 @@ def write(directory, name, arrays, meta):
     except OSError as error:
         good = newest_good(directory)
         last = f"the last good checkpoint is {good}" if good else "there is no earlier checkpoint"
-        message = f"cannot write {file} of checkpoint {name} in {directory} ({error.strerror or error}); {last}"
+        message = f"cannot {step} of checkpoint {name} in {directory} ({error.strerror or error}); {last}"
         raise type(error)(error.errno, message) from error
     return directory / name
 
@@ -187,7 +191,7 @@ def prune(path, max_to_keep, keep=()):
     if max_to_keep is None:
         return
     with lock(path.parent):
-        earlier = [name for name in names(path.parent) if update_of(name) < update_of(path)]
+        earlier = [name for name in in_order(os.listdir(path.parent)) if update_of(name) < update_of(path)]
         for name in earlier[: max(0, len(earlier) - max_to_keep + 1)]:
             if name not in keep:
                 removed = path.with_name(f"{REMOVED}{name}")
@@ -315,7 +319,7 @@ def newest(directory):
 def newest_good(directory):
     """The name of the newest intact checkpoint, or None."""
     with contextlib.suppress(OSError, ValueError):
-        for name in reversed(names(directory)):
+        for name in reversed(in_order(os.listdir(directory))):
             with contextlib.suppress(Damaged):
                 read(directory / name)
                 return name

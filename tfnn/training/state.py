@@ -15,7 +15,7 @@ from tfnn.optimizers.hyperparameter import VariableRate
 from tfnn.training import callback_state
 from tfnn.training.fingerprint import fingerprint, inner_optimizers, last_part
 
-GLOBAL = "seeds/global"  # what draws without a seed of its own
+GLOBAL = "seeds/global"  # of layers that draw without a seed of their own; Keras has no public name for it
 
 
 def capture(model, callbacks=(), augmentation=()):
