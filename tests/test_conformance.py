@@ -5,6 +5,7 @@ import json
 import pathlib
 import subprocess
 import sys
+import tempfile
 
 import keras
 import numpy as np
@@ -116,7 +117,10 @@ INITIALIZERS = {
     "Zeros": lambda: tfnn.initializers.Zeros(),
     "lsuv": None,  # acts on a whole model: tests/initializers/test_lsuv.py
 }
-CALLBACKS = {"BatchSizeScheduler": lambda: tfnn.callbacks.BatchSizeScheduler({1: 64})}
+CALLBACKS = {
+    "BatchSizeScheduler": lambda: tfnn.callbacks.BatchSizeScheduler({1: 64}),
+    "Checkpoint": lambda: tfnn.callbacks.Checkpoint(tempfile.mkdtemp(), monitor="loss"),
+}
 MODELS = {
     "convnet": lambda: tfnn.models.convnet((8, 8, 1), 10, stages=(4, 8), hidden=16),
     "mlp": lambda: tfnn.models.mlp((8, 8, 1), 10, hidden=(16,)),

@@ -97,14 +97,19 @@ def current():
     return _current.get()
 
 
+def needed_by(callback):
+    """The current controls, without which `callback` has no effect."""
+    controls = current()
+    if controls is None:
+        raise RuntimeError(
+            f"{type(callback).__name__} steers tfnn.fit and found no such run: call tfnn.fit(model, ...), not model.fit(...)"
+        )
+    return controls
+
+
 class BatchSteering(keras.callbacks.Callback):
     """A callback that changes the batch size: the trainer then builds a graph that accumulates gradients."""
 
     @property
     def controls(self):
-        controls = current()
-        if controls is None:
-            raise RuntimeError(
-                f"{type(self).__name__} steers tfnn.fit and found no such run: call tfnn.fit(model, ...), not model.fit(...)"
-            )
-        return controls
+        return needed_by(self)
