@@ -94,6 +94,16 @@ def test_changes_of_values_leave_masks_points_and_boxes():
         np.testing.assert_array_equal(getattr(transform, what)(value), value)
 
 
+@pytest.mark.parametrize(
+    "what, shape", [("boxes", (2, 4)), ("boxes", (3, 5, 4)), ("boxes", (2, 5, 3)), ("points", (2, 2)), ("points", (2, 5, 3))]
+)
+def test_boxes_and_points_of_another_shape_are_refused(what, shape):
+    transform = layers.RandomRotation(0.1).draw(np.zeros((2, 6, 6, 3), "float32"))
+    with pytest.raises(ValueError, match=f"{what} of shape .* must be .B, N, [24]. for images"):
+        getattr(transform, what)(np.zeros(shape))
+    assert transform.boxes(np.zeros((2, 0, 4))).shape == (2, 0, 4)
+
+
 @pytest.mark.parametrize("shape", [(2, 7, 6, 1), (2, 6, 7), (6, 6)])
 def test_a_mask_of_another_size_is_refused(shape):
     transform = layers.RandomRotation(0.1).draw(np.zeros((2, 6, 6, 3), "float32"))
