@@ -79,11 +79,11 @@ class Dropout(keras.layers.Dropout):
 
     def call(self, inputs, training=False):
         check_floats(self, inputs)
+        outputs = self.dropped(inputs, self.noise(inputs)) if training else inputs
+        if self.scale_at != ("training" if training else "test"):
+            return outputs
         keep = 1 - tf.cast(self.held_rate, inputs.dtype)
-        if not training:
-            return inputs * keep if self.scale_at == "test" else inputs
-        outputs = self.dropped(inputs, self.noise(inputs))
-        return outputs if self.scale_at == "test" else tf.math.divide_no_nan(outputs, keep)
+        return tf.math.divide_no_nan(outputs, keep) if training else outputs * keep
 
     def dropped(self, inputs, u):
         return dropout(inputs, u, self.held_rate)

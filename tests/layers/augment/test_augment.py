@@ -9,6 +9,7 @@ from tensorflow.core.protobuf.saved_model_pb2 import SavedModel
 import tfnn
 from tfnn import layers
 from tfnn.layers import Augment, RandomBrightness, RandomErasing, RandomFlip, RandomRotation, RandomTranslation, RandomZoom
+from tfnn.serving.checks import DRAWS
 
 
 def all_kinds():
@@ -174,7 +175,7 @@ def small_model(module):
 def random_operations(path):
     graph = SavedModel.FromString((path / "saved_model.pb").read_bytes()).meta_graphs[0].graph_def
     nodes = [*graph.node, *(node for function in graph.library.function for node in function.node_def)]
-    return {node.op for node in nodes if "Random" in node.op}
+    return {node.op for node in nodes if "Random" in node.op or node.op in DRAWS}
 
 
 def test_an_exported_model_draws_nothing_though_keras_bakes_its_layers_in(tmp_path):
@@ -193,6 +194,8 @@ def test_an_exported_model_draws_nothing_though_keras_bakes_its_layers_in(tmp_pa
     np.testing.assert_allclose(answers[0], ours(x.astype("float32"), training=False), rtol=1e-5)
     ours.export(tmp_path / "ours", verbose=False)  # nor with Keras's own exporter
     assert not random_operations(tmp_path / "ours")
+    served = tf.saved_model.load(tmp_path / "ours")
+    np.testing.assert_allclose(served.serve(x.astype("float32")), answers[0], rtol=1e-5)
 
 
 @pytest.mark.parametrize(
