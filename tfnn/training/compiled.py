@@ -48,14 +48,6 @@ class Compiled:
         """Takes the model as it is for what the traces hold."""
         self.traced = self.settings()
 
-    @property
-    def state(self):
-        """All variables that training changes, each once: weights, seeds, metrics, optimizers."""
-        mine = [v for v in vars(self.model).values() if isinstance(v, keras.optimizers.Optimizer)]
-        variables = self.model.variables + self.model.metrics_variables
-        variables += [v for optimizer in {id(o): o for o in [self.optimizer, *mine]}.values() for v in optimizer.variables]
-        return list({id(v): v for v in variables}.values())
-
     def settings(self):
         """What a trace holds of the model besides numbers: `compile` makes a new loss tracker, freezing changes flags."""
         rates = [optimizer._learning_rate for optimizer in optimizers_of(self.model.optimizer)]
@@ -68,6 +60,13 @@ class Compiled:
         """Whether the model is still what `build` saw."""
         (objects, flags), (traced, traced_flags) = self.settings(), self.traced
         return flags == traced_flags and len(objects) == len(traced) and all(a is b for a, b in zip(objects, traced))
+
+    def what_changed(self):
+        """In words, why the model is not what `build` saw."""
+        (objects, flags), (traced, traced_flags) = self.settings(), self.traced
+        if objects[1] is not traced[1]:
+            return "the model was compiled anew"
+        return "a layer was frozen or unfrozen" if flags != traced_flags else "an optimizer, its rate or a regularizer changed"
 
     def check_summable(self):
         """Refuses what a sum over micro-batches, weighted by examples, would not give exactly."""

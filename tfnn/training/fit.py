@@ -11,6 +11,7 @@ from tfnn.training.augmentation import soften_labels, steps_of
 from tfnn.training.evaluate import evaluation_for, run_evaluation
 from tfnn.training.graph import ArrayGraph, StreamGraph
 from tfnn.training.inputs import integer
+from tfnn.training.introduction import form_of, introduction, reason_for_new_trace
 from tfnn.training.profile import Profile
 from tfnn.training.run import Run
 from tfnn.training.saving import Saver, Terminated, check_same, found, heeding_sigterm, settings_of
@@ -136,8 +137,8 @@ def fit(
         steers = any(isinstance(callback, controls.BatchSteering) for callback in callbacks.callbacks)
         if any(isinstance(callback, keras.callbacks.TerminateOnNaN) for callback in callbacks.callbacks):
             nonfinite = "ignore"
-        jit_compile, _ = choose_jit(model, jit_compile, augmentation, source)
-        graph = graph_for(model, source, steers or accumulate > 1, jit_compile, augmentation, nonfinite != "ignore")
+        jit_compile, why = choose_jit(model, jit_compile, augmentation, source)
+        graph, new_trace = graph_for(model, source, steers or accumulate > 1, jit_compile, augmentation, nonfinite != "ignore")
         if isinstance(source, Arrays):
             graph.compiled.check_labels(source.data[1])
         if steers or accumulate > 1:
@@ -153,6 +154,9 @@ def fit(
         if resumed:
             check_same(resumed, model, settings, epochs)
         run.saver = Saver(run, augmentation, settings, resumed)
+        if verbose:
+            path = resumed and resumed[0]
+            print(introduction(graph, source.micro_batch, accumulate, why, new_trace, path), flush=True)
         traces = graph.traces
         try:
             with heeding_sigterm(saves) as run.heed, controls.use(graph.controls):
@@ -181,17 +185,20 @@ def callback_list(callbacks, model, verbose, epochs, steps):
 
 
 def graph_for(model, source, accumulate, jit_compile, augmentation, guard):
-    """The model's graph of an earlier `fit` where it still holds, else a new one."""
+    """(The model's graph of an earlier `fit` where it still holds, else a new one; why one of an earlier fit does not)."""
     if accumulate and not isinstance(source, Arrays):
         source.measure()
     kind = ArrayGraph if isinstance(source, Arrays) else StreamGraph
     settings = kind, source.micro_batch or 1, accumulate, jit_compile, augmentation, guard
-    settings_and_graph = getattr(model, "_tfnn_graph", None)
-    if settings_and_graph and settings_and_graph[0] == settings and settings_and_graph[1].compiled.current:
-        return settings_and_graph[1]
-    graph = kind(model, *settings[1:])
-    graph.compiled.build(source.spec)
-    if accumulate:
-        graph.compiled.check_summable()
-    object.__setattr__(model, "_tfnn_graph", (settings, graph))  # past Keras's tracking: no part of the saved model
-    return graph
+    held, form = getattr(model, "_tfnn_graph", None), form_of(source)
+    new_trace = reason_for_new_trace(held, settings, form)
+    if held and held[0] == settings and held[1].compiled.current:
+        graph = held[1]
+    else:
+        graph = kind(model, *settings[1:])
+        graph.compiled.build(source.spec)
+        if accumulate:
+            graph.compiled.check_summable()
+        object.__setattr__(model, "_tfnn_graph", (settings, graph))  # past Keras's tracking: no part of the saved model
+    graph.forms += [form] if form not in graph.forms else []
+    return graph, new_trace

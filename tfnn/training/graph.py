@@ -19,6 +19,7 @@ import tensorflow as tf
 from tfnn.controls import Controls
 from tfnn.training.compiled import Compiled
 from tfnn.training.pace import Pace
+from tfnn.training.state import variables_of
 from tfnn.training.step import Step, rows
 
 
@@ -48,7 +49,7 @@ class TrainingGraph:
     def __init__(self, model, micro_batch, accumulate, jit_compile, augmentation=(), guard=True):
         self.compiled, self.strategy = Compiled(model), model.distribute_strategy
         self.micro_batch, self.accumulate, self.jit_compile, self.guard = micro_batch, accumulate, jit_compile, guard
-        self.eager = model.run_eagerly
+        self.eager, self.forms = model.run_eagerly, []  # of the data that were seen, in words
         self.controls, self.pace = Controls(micro_batch), Pace()
         self.step = Step(self.compiled, self.controls, accumulate, augmentation)
         self.train = self.function(self.guarded, jit_compile=jit_compile and self.compiles_loops)
@@ -84,7 +85,8 @@ class TrainingGraph:
 
     def state(self):
         """All variables that `run` changes."""
-        return [v.value for v in self.compiled.state] + [self.controls.examples]
+        variables = variables_of(self.compiled.model, self.step.augmentation).values()
+        return [v.value if isinstance(v, keras.Variable) else v for v in variables] + [self.controls.examples]
 
     def examine(self, batch, stream):
         """(Whether the loss on a batch is finite, the paths of the weights whose gradients are not). Changes nothing."""

@@ -35,7 +35,7 @@ def capture(model, callbacks=(), augmentation=()):
         arrays[GLOBAL] = generator.state.numpy()
     meta = {
         "fingerprint": fingerprint(model),
-        "optimizer_weights": optimizer_weights(model),
+        "optimizer_weights": {name: places_of(optimizer, model) for name, optimizer in optimizers(model).items()},
         "stop_training": bool(model.stop_training),
         "callbacks": callback_state.capture(callbacks, arrays),
     }
@@ -50,7 +50,9 @@ def restore(model, callbacks, arrays, meta, augmentation=()):
     Raises:
         ValueError: where the model's, metrics' or optimizer's variables are others than those of the checkpoint.
     """
-    build_optimizer(model, meta["optimizer_weights"])
+    for name, places in meta["optimizer_weights"].items():
+        if name in optimizers(model):
+            build_optimizer(optimizers(model)[name], [model.weights[place] for place in places if place < len(model.weights)])
     variables = variables_of(model, augmentation)
     held = {name: array for name, array in arrays.items() if name != GLOBAL and not name.startswith("callbacks/")}
     for name in sorted(held.keys() | variables.keys()):
@@ -88,7 +90,9 @@ def variables_of(model, augmentation=()):
         **{f"seeds/{index}": generator.state for index, generator in enumerate(generators)},
         **{f"variables/{index}": variable for index, variable in enumerate(plain)},
     }
-    return named | optimizer_variables(model.optimizer, "optimizer", weights)
+    for name, optimizer in optimizers(model).items():
+        named |= optimizer_variables(optimizer, name, weights)
+    return named
 
 
 def unique(parts):
@@ -126,15 +130,20 @@ def tfnn_variables(optimizer, weights):
     return found
 
 
-def optimizer_weights(model):
+def optimizers(model):
+    """{name: optimizer}: that of `compile`, and those that a model with a training step of its own keeps beside it."""
+    beside = {f"optimizer {name}": part for name, part in vars(model).items() if isinstance(part, keras.optimizers.Optimizer)}
+    return {"optimizer": model.optimizer} | {name: part for name, part in beside.items() if part is not model.optimizer}
+
+
+def places_of(optimizer, model):
     """The places among the model's weights of those that the optimizer holds state for, in its order."""
     place = {id(weight): index for index, weight in enumerate(model.weights)}
-    return [place[id(weight)] for weight in model.optimizer._trainable_variables]
+    return [place[id(weight)] for weight in optimizer._trainable_variables]
 
 
-def build_optimizer(model, places):
-    weights = [model.weights[place] for place in places if place < len(model.weights)]
-    if not model.optimizer.built:
-        model.optimizer.build(weights)
-    elif isinstance(model.optimizer, Optimizer):
-        model.optimizer._check_variables_are_known(weights)
+def build_optimizer(optimizer, weights):
+    if not optimizer.built and weights:
+        optimizer.build(weights)
+    elif isinstance(optimizer, Optimizer):
+        optimizer._check_variables_are_known(weights)
