@@ -1,4 +1,4 @@
-"""One run of training twice: by `keras.Model.fit`, the oracle, and by `tfnn.fit`. What must agree: weights, optimizer, History."""
+"""One run of training twice, by `keras.Model.fit`, the oracle, and by `tfnn.fit`: weights, optimizer and History agree."""
 
 import keras
 import numpy as np
@@ -12,7 +12,8 @@ Y = (X @ RANDOM.normal(size=(6, 3))).argmax(-1)
 W = RANDOM.uniform(0.2, 2, 60).astype(np.float32)
 HELD = X[::-2].copy(), Y[::-2].copy()  # 30 examples
 HELD_W = W[::-2].copy()
-RUN = {"batch_size": 16, "epochs": 3, "shuffle": False, "verbose": 0}
+DATA = {"x": X, "y": Y, "batch_size": 16}
+RUN = {"epochs": 3, "shuffle": False, "verbose": 0}
 
 
 def dense(outputs=3, activation="softmax", kind=keras.Model):
@@ -39,12 +40,11 @@ def compiled(build=dense, optimizer=nesterov, loss="sparse_categorical_crossentr
 
 
 def trained(make, arguments, fit, **more):
-    """(model, history) of `fit` with `arguments`, a dict or a function that makes one: datasets and callbacks hold state."""
+    """(model, history) of `fit` with `arguments`, a dict or a function that makes one, as datasets hold state."""
     keras.utils.set_random_seed(5)
     model = make()
-    arguments = arguments() if callable(arguments) else {"x": X, "y": Y, "batch_size": 16, **arguments}
-    options = {name: value for name, value in RUN.items() if name != "batch_size"} | arguments
-    return model, fit(model, **options, **more)
+    arguments = arguments() if callable(arguments) else arguments
+    return model, fit(model, **{**RUN, **({} if "x" in arguments else DATA), **arguments}, **more)
 
 
 def assert_same_run(ours, theirs, rtol=1e-5, atol=1e-5):

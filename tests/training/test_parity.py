@@ -8,7 +8,7 @@ import pytest
 import tensorflow as tf
 
 import tfnn
-from tests.training.oracle import HELD, HELD_W, LAYERS, RUN, W, X, Y, assert_same_run, compare, compiled, dense, trained
+from tests.training.oracle import DATA, HELD, HELD_W, LAYERS, RUN, W, X, Y, assert_same_run, compare, compiled, dense, trained
 
 
 def sgd():
@@ -176,9 +176,9 @@ def sharpness(y, y_pred):
     return tf.reduce_max(y_pred, -1)
 
 
-SPLIT = keras.losses.SparseCategoricalCrossentropy
+SPARSE = keras.losses.SparseCategoricalCrossentropy
 VALIDATED = {"validation_data": HELD}
-KERAS = keras.optimizers
+KERAS, ADAM = keras.optimizers, tfnn.optimizers.Adam
 DROPOUT = lambda: LAYERS.Dropout(0.5, seed=3)
 
 # name: (a function that makes the compiled model, arguments of fit besides x, y)
@@ -244,8 +244,8 @@ CASES = {
     "steps of an epoch": (compiled(), {"steps_per_epoch": 2}),
     "one-hot labels": (compiled(loss="categorical_crossentropy"), {"y": np.eye(3)[Y]}),
     "one column of labels": (compiled(), {"y": Y[:, None]}),
-    "logits": (compiled(lambda: dense(activation=None), loss=SPLIT(from_logits=True)), VALIDATED),
-    "loss that is a sum": (compiled(optimizer=lambda: tfnn.optimizers.SGD(0.001), loss=SPLIT(reduction="sum")), VALIDATED),
+    "logits": (compiled(lambda: dense(activation=None), loss=SPARSE(from_logits=True)), VALIDATED),
+    "loss that is a sum": (compiled(optimizer=lambda: tfnn.optimizers.SGD(0.001), loss=SPARSE(reduction="sum")), VALIDATED),
     "loss that is a function": (compiled(loss=hinge, metrics=None), VALIDATED),
     "metric that is a function": (compiled(metrics=(sharpness,)), VALIDATED),
     "several metrics": (
@@ -262,21 +262,21 @@ CASES = {
     ),
     "two inputs, two outputs": (
         compiled(two_headed, **TWO, loss_weights={"kind": 1.0, "odd": 0.3}),
-        {"x": TWO_X, "y": TWO_Y, "validation_split": 0.25},
+        {**DATA, "x": TWO_X, "y": TWO_Y, "validation_split": 0.25},
     ),
     "two outputs with weights": (
         compiled(two_headed, **TWO, weighted_metrics=lambda: {"odd": ["accuracy"]}),
-        {"x": TWO_X, "y": TWO_Y, "sample_weight": ODD(W)},
+        {**DATA, "x": TWO_X, "y": TWO_Y, "sample_weight": ODD(W)},
     ),
     "two outputs, one with a loss": (
         compiled(two_headed, loss={"kind": "sparse_categorical_crossentropy"}, metrics={"kind": ["accuracy"]}),
-        {"x": TWO_X, "y": TWO_Y},
+        {**DATA, "x": TWO_X, "y": TWO_Y},
     ),
     "lists of arrays": (
         compiled(
             two_lists, loss=["sparse_categorical_crossentropy", "mse"], metrics=[["accuracy"], ["mae"]], loss_weights=[1, 0.2]
         ),
-        {"x": [X, X[::-1].copy()], "y": [Y, W], "validation_data": ([HELD[0], -HELD[0]], [HELD[1], HELD_W])},
+        {**DATA, "x": [X, X[::-1].copy()], "y": [Y, W], "validation_data": ([HELD[0], -HELD[0]], [HELD[1], HELD_W])},
     ),
     "own train_step": (own(OwnTrainStep, metrics=None), {**VALIDATED, "sample_weight": W}),
     "own train_step on top of Keras's": (own(MoreLogs), VALIDATED),
@@ -291,9 +291,9 @@ CASES = {
     "own train_step, eager": (own(OwnTrainStep, metrics=None, run_eagerly=True), VALIDATED),
     "compiled by XLA": (compiled(jit_compile=True), VALIDATED),
     "own train_step, compiled by XLA": (own(OwnTrainStep, metrics=None, jit_compile=True), VALIDATED),
-    "unsigned bytes": (compiled(optimizer=lambda: tfnn.optimizers.SGD(1e-3)), {"x": (9 * abs(X)).astype(np.uint8)}),
-    "double precision": (compiled(), {"x": X.astype(np.float64), "sample_weight": W.astype(np.float64)}),
-    "tensors": (compiled(), {"x": tf.constant(X), "y": tf.constant(Y)}),
+    "unsigned bytes": (compiled(optimizer=lambda: tfnn.optimizers.SGD(1e-3)), {**DATA, "x": (9 * abs(X)).astype(np.uint8)}),
+    "double precision": (compiled(), {**DATA, "x": X.astype(np.float64), "sample_weight": W.astype(np.float64)}),
+    "tensors": (compiled(), {**DATA, "x": tf.constant(X), "y": tf.constant(Y)}),
     # Keras's generator of seeds advances once per call of the layer in both, and both draw outside XLA
     "Keras's Dropout": (compiled(lambda: images(DROPOUT)), VALIDATED),
 }
@@ -337,7 +337,7 @@ def test_another_order_gives_other_weights():
     """The tolerance above can tell: a single pair of examples exchanged between batches is seen."""
     model, _ = trained(*CASES["plain"], tfnn.fit)
     order = np.r_[16, 1:16, 0, 17:60]
-    again, _ = trained(CASES["plain"][0], {"x": X[order], "y": Y[order]}, tfnn.fit)
+    again, _ = trained(CASES["plain"][0], {**DATA, "x": X[order], "y": Y[order]}, tfnn.fit)
     assert not np.allclose(model.get_weights()[0], again.get_weights()[0], rtol=1e-5, atol=1e-5)
 
 
