@@ -5,6 +5,7 @@ import json
 import pathlib
 import subprocess
 import sys
+import tempfile
 
 import keras
 import numpy as np
@@ -36,6 +37,11 @@ LAYERS = {
     "recalibrate_batch_norm": None,  # acts on a whole model: tests/layers/test_recalibrate_batch_norm.py
     "ResidualBlock": (lambda: tfnn.layers.ResidualBlock(4), IMAGES),
     "ResidualBlock that halves": (lambda: tfnn.layers.ResidualBlock(6, strides=2), IMAGES),
+    "ResidualBlock without norm": (lambda: tfnn.layers.ResidualBlock(6, normalize=False, activation="tanh"), IMAGES),
+    "ResidualBlock, dropout": (lambda: tfnn.layers.ResidualBlock(4, dropout=0.5), IMAGES),
+    "PreactivationBlock": (lambda: tfnn.layers.PreactivationBlock(4), IMAGES),
+    "PreactivationBlock that halves": (lambda: tfnn.layers.PreactivationBlock(6, strides=2, dropout=0.5), IMAGES),
+    "PreactivationBlock without norm": (lambda: tfnn.layers.PreactivationBlock(6, normalize=False), IMAGES),
     "RandomFlip": (lambda: tfnn.layers.RandomFlip(), IMAGES),
     "RandomTranslation": (lambda: tfnn.layers.RandomTranslation(0.3, 0.3, "wrap"), IMAGES),
     "RandomRotation": (lambda: tfnn.layers.RandomRotation(0.3, "constant"), IMAGES),
@@ -111,11 +117,18 @@ INITIALIZERS = {
     "Zeros": lambda: tfnn.initializers.Zeros(),
     "lsuv": None,  # acts on a whole model: tests/initializers/test_lsuv.py
 }
-CALLBACKS = {"BatchSizeScheduler": lambda: tfnn.callbacks.BatchSizeScheduler({1: 64})}
+CALLBACKS = {
+    "BatchSizeScheduler": lambda: tfnn.callbacks.BatchSizeScheduler({1: 64}),
+    "Checkpoint": lambda: tfnn.callbacks.Checkpoint(tempfile.mkdtemp(), monitor="loss"),
+}
 MODELS = {
     "convnet": lambda: tfnn.models.convnet((8, 8, 1), 10, stages=(4, 8), hidden=16),
     "mlp": lambda: tfnn.models.mlp((8, 8, 1), 10, hidden=(16,)),
+    "mlp, normalised": lambda: tfnn.models.mlp((8, 8, 1), 10, hidden=(16,), normalize=True, dropout=0.5, activation="tanh"),
     "resnet": lambda: tfnn.models.resnet((8, 8, 1), 10, depth=8, width=4),
+    "resnet, dropout": lambda: tfnn.models.resnet((8, 8, 1), 10, depth=8, width=4, dropout=0.3, activation="elu"),
+    "resnet, not normalised": lambda: tfnn.models.resnet((8, 8, 1), 10, depth=8, width=4, normalize=False),
+    "resnet, pre-activation": lambda: tfnn.models.resnet((8, 8, 1), 10, depth=8, width=4, preactivation=True),
     "add_l2": lambda: tfnn.models.add_l2(tfnn.models.mlp((8, 8, 1), 10, hidden=(16,)), 1e-3),
 }
 FAMILIES = {
@@ -335,6 +348,30 @@ def test_model_round_trips_and_gives_probabilities(name, tmp_path):
     np.testing.assert_allclose(np.sum(outputs, -1), 1, rtol=1e-5)
     model.save(tmp_path / "model.keras")
     np.testing.assert_array_equal(keras.saving.load_model(tmp_path / "model.keras")(x), outputs)
+
+
+@each(MODELS)
+def test_model_serves_every_batch_size_in_one_trace(name):
+    model = MODELS[name]()
+    graph = tf.function(lambda x: model(x, training=True), input_signature=[tf.TensorSpec([None, 8, 8, 1])])
+    for rows in 1, 3, 6:
+        assert graph(draw((rows, 8, 8, 1))).shape == (rows, 10)
+    assert graph.experimental_get_tracing_count() == 1
+
+
+@each(MODELS)
+def test_model_computes_in_the_global_policy_and_gives_float32(name):
+    model, x = MODELS[name](), draw((6, 8, 8, 1))
+    keras.config.set_dtype_policy("mixed_bfloat16")
+    try:
+        low = MODELS[name]()
+    finally:
+        keras.config.set_dtype_policy("float32")
+    low.set_weights(model.get_weights())
+    computing = [layer for layer in low._flatten_layers(include_self=False) if layer.weights][:-1]  # the last is the softmax
+    assert {layer.compute_dtype for layer in computing} == {"bfloat16"}
+    assert low(x).dtype == tf.float32
+    np.testing.assert_allclose(low(x), model(x), atol=0.05)
 
 
 # In processes of their own

@@ -21,5 +21,5 @@ from tfnn import (
     training,
 )
 from tfnn.serving import export
-from tfnn.training import fit
+from tfnn.training import evaluate, fit, predict
 from tfnn.version import __version__

@@ -27,14 +27,22 @@ class Controls:
         self.accumulation = tf.Variable(1, dtype=tf.int32, trainable=False)
         self.learning_rate_scale = tf.Variable(1.0, trainable=False)
         self.examples = tf.Variable(0, dtype=tf.int64, trainable=False)
+        self.examples_per_epoch = tf.Variable(0, dtype=tf.int64, trainable=False)
         self.seed = tf.Variable(0, dtype=tf.int32, trainable=False)
 
-    def begin(self, rows, epoch, seed=0):
-        """Starts a run over `rows` examples at the start of `epoch`; `seed` is that of its random layers."""
+    def begin(self, rows, epoch, seed=0, micro_batches=1):
+        """Starts a run at the start of `epoch`.
+
+        Args:
+            rows: examples of an epoch, None where nobody knows.
+            seed: that of the random layers of the run.
+            micro_batches: how many an update sums at the start.
+        """
         self.rows = rows
-        self.accumulate(1, scale=1.0)
+        self.accumulate(micro_batches, scale=1.0)
         self.seed.assign(seed)
-        self.examples.assign(rows * epoch)
+        self.examples_per_epoch.assign(rows or 0)
+        self.examples.assign((rows or 0) * epoch)
 
     @property
     def batch_size(self):
@@ -44,12 +52,12 @@ class Controls:
     @batch_size.setter
     def batch_size(self, size):
         """Rounds to whole micro-batches and scales the learning rate by what rounding changed, so that η/b is exact."""
-        if not self.micro_batch <= size <= self.rows:
+        if not self.micro_batch <= size <= (self.rows or size):
             raise ValueError(
                 f"batch size {size} must be between the micro-batch of {self.micro_batch}, which the graph holds"
                 f" from the start, and the {self.rows} training examples"
             )
-        micro_batches = min(round(size / self.micro_batch), self.rows // self.micro_batch)
+        micro_batches = min(round(size / self.micro_batch), (self.rows or size) // self.micro_batch)
         self.accumulate(micro_batches, scale=micro_batches * self.micro_batch / size)
 
     @property
@@ -64,8 +72,14 @@ class Controls:
 
     @property
     def epochs(self):
-        """Epochs gone by, a float64 scalar tensor: examples seen / N, whatever the batch size was."""
-        return tf.cast(self.examples, tf.float64) / self.rows
+        """Epochs gone by, a float64 scalar tensor: examples seen / N, whatever the batch size was.
+
+        Raises:
+            ValueError: where nobody knows how many examples an epoch has.
+        """
+        if not self.rows:
+            raise ValueError("a schedule in epochs needs to know how long an epoch is: give fit the argument steps_per_epoch")
+        return tf.cast(self.examples, tf.float64) / tf.cast(self.examples_per_epoch, tf.float64)
 
 
 @contextlib.contextmanager
@@ -83,14 +97,19 @@ def current():
     return _current.get()
 
 
+def needed_by(callback):
+    """The current controls, without which `callback` has no effect."""
+    controls = current()
+    if controls is None:
+        raise RuntimeError(
+            f"{type(callback).__name__} steers tfnn.fit and found no such run: call tfnn.fit(model, ...), not model.fit(...)"
+        )
+    return controls
+
+
 class BatchSteering(keras.callbacks.Callback):
     """A callback that changes the batch size: the trainer then builds a graph that accumulates gradients."""
 
     @property
     def controls(self):
-        controls = current()
-        if controls is None:
-            raise RuntimeError(
-                f"{type(self).__name__} steers tfnn.fit and found no such run: call tfnn.fit(model, ...), not model.fit(...)"
-            )
-        return controls
+        return needed_by(self)

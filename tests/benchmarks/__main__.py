@@ -2,6 +2,7 @@
 
 fit: `tfnn.fit` against `model.fit`, PyTorch, JAX. threads: the rule for intra-op threads. accuracy: the digits, ten seeds.
 optimizers: one update of ResNet-50's weights against Keras, optax, PyTorch.
+layers: a step of ResNet-20 with tfnn's BatchNorm against the same with Keras's.
 augmentation: flip, shift, rotate and zoom against Keras's four layers, albumentations. augmented_accuracy: what
 augmentation does for digits with 10 examples per class.
 A ratio above 1 means that tfnn is the better.
@@ -18,7 +19,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
 from tests.benchmarks.timing import HEADER
 
-SUITES = ("fit", "threads", "accuracy", "optimizers", "augmentation", "augmented_accuracy")
+SUITES = ("fit", "threads", "accuracy", "optimizers", "layers", "augmentation", "augmented_accuracy")
 
 
 def main():

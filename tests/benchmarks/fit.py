@@ -33,13 +33,13 @@ def resnet20():
     return tfnn.models.resnet((32, 32, 3), 10, depth=20)
 
 
-def keras_resnet20():
+def keras_resnet20(normalization=keras.layers.BatchNormalization):
     """`resnet20` of Keras's own layers, as a Keras user writes it."""
     layers = keras.layers
     conv = lambda x, filters, size, strides: layers.Conv2D(
         filters, size, strides, padding="same", use_bias=False, kernel_initializer="he_normal"
     )(x)
-    norm = lambda x: layers.BatchNormalization()(x)
+    norm = lambda x: normalization()(x)
     inputs = keras.Input((32, 32, 3))
     x = layers.ReLU()(norm(conv(inputs, 16, 3, 1)))
     for stage in range(3):

@@ -7,7 +7,7 @@ import tensorflow as tf
 
 import tfnn
 from tfnn.callbacks import BatchSizeScheduler
-from tfnn.training.hooks import wants_batches
+from tfnn.training.hooks import wants
 from tfnn.training.pace import Pace
 
 
@@ -210,8 +210,8 @@ def test_a_subclass_keeps_its_batch_hooks(xy, tmp_path):
     tfnn.fit(compiled(), *xy, batch_size=20, epochs=2, verbose=0, callbacks=[board])
     assert board.calls == 20
     plain = keras.callbacks.TensorBoard(str(tmp_path))
-    assert not wants_batches(plain) and wants_batches(keras.callbacks.TensorBoard(str(tmp_path), update_freq=1))
-    assert wants_batches(keras.callbacks.TensorBoard(str(tmp_path), profile_batch=3))
+    assert not wants(plain) and wants(keras.callbacks.TensorBoard(str(tmp_path), update_freq=1))
+    assert wants(keras.callbacks.TensorBoard(str(tmp_path), profile_batch=3))
 
 
 def test_growth_never_rounds_past_the_data():
@@ -256,29 +256,37 @@ def test_refuses_what_it_would_do_wrongly(xy):
     patched.train_step = lambda data: {}
     measured = OwnMetrics(model.inputs, model.outputs)
     measured.compile("sgd", "mse")
-    eager = compiled()
-    eager.compile("sgd", "mse", run_eagerly=True)
+    maker = compiled()
+    maker.make_train_function = lambda force=False: None
     summed = compiled(loss=keras.losses.SparseCategoricalCrossentropy(reduction="sum"))
-    dataset = tf.data.Dataset.from_tensor_slices((x, y))
+    dataset = tf.data.Dataset.from_tensor_slices((x, y)).batch(50)
     refused = [
         (tfnn.models.mlp((64,), 10), (x, y), {}, "not compiled"),
-        (own, (x, y), {}, "train_step of its own"),
-        (patched, (x, y), {}, "train_step of its own"),
-        (measured, (x, y), {}, "compute_metrics of its own"),
+        (own, (x, y), {"accumulate": 2}, "train_step of its own.*accumulate=2"),
+        (patched, (x, y), {"accumulate": 2}, "train_step of its own"),
+        (measured, (x, y), {"accumulate": 2}, "compute_metrics of its own"),
+        (own, (dataset,), {"callbacks": [BatchSizeScheduler({1: 64})]}, "train_step of its own"),
+        (own, (x, y), {"callbacks": [BatchSizeScheduler({1: 64})], "jit_compile": True}, "jit_compile=True"),
+        (maker, (x, y), {}, "make_train_function of its own"),
         (model, (x, {"a": y}), {"class_weight": {0: 1}}, "one array of labels"),
         (model, (x, y), {"epochs": -1}, "epochs=-1"),
         (model, (x, y), {"validation_batch_size": -3}, "validation_batch_size=-3"),
         (model, (x, y), {"callbacks": keras.callbacks.CallbackList([], model=model)}, "needs a History"),
-        (eager, (x, y), {}, "run_eagerly"),
         (summed, (x, y), {"callbacks": [BatchSizeScheduler({1: 64})]}, "reduction='sum'"),
         (model, (x, y[:-1]), {}, "x: 200, y: 199"),
         (model, (None, None), {}, "needs x"),
         (model, (x[:0], y[:0]), {}, "at least one example"),
-        (model, (dataset,), {}, "dense arrays and tensors, got _TensorSliceDataset"),
+        (model, (dataset, y), {}, "y was given beside a _BatchDataset"),
+        (model, (dataset.take(0),), {}, "needs batches, .* it has none"),
+        (model, (dataset.repeat(),), {}, "has no end: give the steps"),
+        (model, ("x", y), {}, "got str"),
         (model, (np.array([[1], [1, 2]], object), y), {}, "array of objects"),
         (model, (x, y), {"batch_size": 0}, "batch_size=0"),
         (model, (x, y), {"batch_size": 2.5}, "batch_size=2.5"),
         (model, (x, y), {"seed": -1}, "seed=-1"),
+        (model, (x, y), {"accumulate": 0}, "accumulate=0"),
+        (model, (x, y), {"nonfinite": "go"}, "nonfinite='go' must be"),
+        (model, (x, y + 1), {}, "labels y of 1 to 10 must be in 0 to 9"),
         (model, (x, y), {"jit_compile": "yes"}, "jit_compile='yes'"),
         (model, (x, y), {"validation_split": 0.999}, "validation_split=0.999 of 200"),
         (model, (x, y), {"class_weight": {0: 1}, "sample_weight": y}, "not both"),

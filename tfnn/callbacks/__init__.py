@@ -1,3 +1,4 @@
 """Callbacks that steer a run (lecture, section 4)."""
 
 from tfnn.callbacks.batch_size_scheduler import BatchSizeScheduler
+from tfnn.callbacks.checkpoint import Checkpoint

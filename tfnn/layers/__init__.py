@@ -21,6 +21,7 @@ from tfnn.layers.augment import (
 )
 from tfnn.layers.batch_normalization import BatchNormalization
 from tfnn.layers.dropout import Dropout, GaussianDropout, SpatialDropout
+from tfnn.layers.preactivation import PreactivationBlock
 from tfnn.layers.recalibrate_batch_norm import recalibrate_batch_norm
 from tfnn.layers.residual import ResidualBlock
 from tfnn.layers.standardize import Standardize

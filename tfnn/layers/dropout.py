@@ -52,7 +52,8 @@ class Dropout(keras.layers.Dropout):
     def rate(self):
         if "held_rate" not in vars(self):
             raise AttributeError("rate")  # Keras reads an attribute before it is first set
-        return float(tf.convert_to_tensor(self.held_rate))  # under a strategy a variable of several replicas
+        with tf.init_scope():  # a block may make its layers while a graph is traced
+            return float(tf.convert_to_tensor(self.held_rate))  # under a strategy a variable of several replicas
 
     @rate.setter
     def rate(self, value):

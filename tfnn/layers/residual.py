@@ -4,66 +4,87 @@ import keras
 
 from tfnn.initializers import HeNormal, Zeros
 from tfnn.layers.batch_normalization import BatchNormalization
+from tfnn.layers.dropout import Dropout
 
 
 @keras.saving.register_keras_serializable("tfnn")
 class ResidualBlock(keras.layers.Layer):
     """y = ReLU(F(x) + S(x)): two 3×3 convolutions, each with BatchNorm, the first with a ReLU; beside them a shortcut.
 
-    S is the identity, or a 1×1 convolution with BatchNorm where stride or width change (He et al. 2016, option B). The
-    last γ of F starts at 0, so that the block starts as ReLU(S(x)) (Goyal et al. 2017, section 5.1).
+    S is the identity, or a 1×1 convolution with BatchNorm where stride or width change (He et al. 2016, option B). F starts
+    at 0, so that the block starts as ReLU(S(x)) at any depth: its last γ is 0 (Goyal et al. 2017, arXiv:1706.02677, section
+    5.1), or without BatchNorm its last kernel (Zhang et al. 2019, arXiv:1901.09321, rule 1 of Fixup).
 
     Args:
         filters: channels of the output.
         strides: 2 halves height and width.
+        normalize: whether BatchNorm follows each convolution; else it has a bias.
+        dropout: the part that is dropped in training between the convolutions, behind the activation (Zagoruyko & Komodakis
+            2016, arXiv:1605.07146, fig. 1d); 0 leaves the layer out.
+        activation: in the place of ReLU: a name or a function.
         kernel_initializer: of all convolutions; each gets a clone, so that without a seed no two start alike.
 
     Input (B, H, W, C), output (B, ⌈H/strides⌉, ⌈W/strides⌉, filters).
 
     Raises:
-        ValueError: for `filters` or `strides` below 1.
+        ValueError: for `filters` or `strides` below 1, or a `dropout` outside [0, 1].
 
     Example:
         >>> x = tfnn.layers.ResidualBlock(32, strides=2)(x)
     """
 
-    def __init__(self, filters, strides=1, kernel_initializer=None, **kwargs):
+    def __init__(self, filters, strides=1, normalize=True, dropout=0.0, activation="relu", kernel_initializer=None, **kwargs):
         super().__init__(**kwargs)
         if not (filters >= 1 and strides >= 1):
             raise ValueError(f"filters={filters} and strides={strides} must be positive")
-        self.filters, self.strides = filters, strides
+        if not 0 <= dropout <= 1:
+            raise ValueError(f"dropout={dropout} must be in [0, 1]")
+        self.filters, self.strides, self.normalize, self.dropout = filters, strides, normalize, dropout
+        self.activation = keras.activations.get(activation)
         self.kernel_initializer = keras.initializers.get(kernel_initializer) or HeNormal()
 
     def build(self, input_shape):
+        last_kernel = None if self.normalize else Zeros()
         self.branch = [
             self.conv(3, self.strides),
-            BatchNormalization(dtype=self.dtype_policy),
-            keras.layers.ReLU(dtype=self.dtype_policy),
-            self.conv(3),
-            BatchNormalization(gamma_initializer=Zeros(), dtype=self.dtype_policy),
+            *self.norm(),
+            self.act(),
+            *self.drop(),
+            self.conv(3, kernel_initializer=last_kernel),
+            *self.norm(gamma_initializer=Zeros()),
         ]
-        changes = self.strides > 1 or input_shape[-1] != self.filters
-        self.shortcut = [self.conv(1, self.strides), BatchNormalization(dtype=self.dtype_policy)] if changes else []
-        self.activation = keras.layers.ReLU(dtype=self.dtype_policy)
-        for path in self.branch, self.shortcut:
-            shape = input_shape
-            for layer in path:
-                layer.build(shape)
-                shape = layer.compute_output_shape(shape)
+        self.shortcut = [self.conv(1, self.strides), *self.norm()] if self.changes(input_shape) else []
+        self.last = self.act()
+        build_path(self.branch, input_shape)
+        build_path(self.shortcut, input_shape)
 
-    def conv(self, size, strides=1):
+    def call(self, inputs):
+        return self.last(follow(self.branch, inputs) + follow(self.shortcut, inputs))
+
+    def changes(self, input_shape):
+        return self.strides > 1 or input_shape[-1] != self.filters
+
+    # The parts of a path; what may be left out is a list.
+
+    def conv(self, size, strides=1, kernel_initializer=None):
         return keras.layers.Conv2D(
             self.filters,
             size,
             strides,
             padding="same",
-            use_bias=False,
-            kernel_initializer=self.kernel_initializer.clone(),
+            use_bias=not self.normalize,
+            kernel_initializer=kernel_initializer or self.kernel_initializer.clone(),
             dtype=self.dtype_policy,
         )
 
-    def call(self, inputs):
-        return self.activation(follow(self.branch, inputs) + follow(self.shortcut, inputs))
+    def norm(self, **initializers):
+        return [BatchNormalization(dtype=self.dtype_policy, **initializers)] if self.normalize else []
+
+    def act(self):
+        return keras.layers.Activation(self.activation, dtype=self.dtype_policy)
+
+    def drop(self):
+        return [Dropout(self.dropout, dtype=self.dtype_policy)] if self.dropout else []
 
     def compute_output_shape(self, input_shape):
         batch, height, width, _ = input_shape
@@ -71,13 +92,21 @@ class ResidualBlock(keras.layers.Layer):
         return batch, shrink(height), shrink(width), self.filters
 
     def get_config(self):
-        initializer = keras.initializers.serialize(self.kernel_initializer)
         return {
             **super().get_config(),
             "filters": self.filters,
             "strides": self.strides,
-            "kernel_initializer": initializer,
+            "normalize": self.normalize,
+            "dropout": float(self.dropout),
+            "activation": keras.activations.serialize(self.activation),
+            "kernel_initializer": keras.initializers.serialize(self.kernel_initializer),
         }
+
+
+def build_path(path, shape):
+    for layer in path:
+        layer.build(shape)
+        shape = layer.compute_output_shape(shape)
 
 
 def follow(path, x):

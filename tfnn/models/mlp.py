@@ -3,16 +3,35 @@
 import keras
 
 from tfnn.initializers import HeNormal
+from tfnn.layers import BatchNormalization, Dropout
 
 
-def mlp(input_shape, classes, hidden=(128, 128), standardize=None):
-    """Flatten, dense layers with ReLU and He's initialisation, a softmax.
+def mlp(
+    input_shape,
+    classes,
+    hidden=(128, 128),
+    normalize=False,
+    dropout=0.0,
+    activation="relu",
+    initializer=HeNormal,
+    standardize=None,
+):
+    """Flatten, hidden dense layers, a softmax.
+
+    BatchNorm stands before the activation, as in the lecture, and dropout behind it.
 
     Args:
         input_shape: shape of one example.
         classes: number of classes.
         hidden: widths of the hidden layers.
+        normalize: whether BatchNorm follows each hidden layer; else it has a bias.
+        dropout: the part of each hidden layer that is dropped in training; 0 leaves the layers out.
+        activation: of all hidden layers: a name or a function.
+        initializer: a function without arguments that makes the initializer of a kernel.
         standardize: an adapted `tfnn.layers.Standardize` to stand first, or None.
+
+    Raises:
+        ValueError: for a `dropout` outside [0, 1].
 
     Example:
         >>> model = tfnn.models.mlp((28, 28, 1), 10, hidden=(256, 128))
@@ -22,6 +41,11 @@ def mlp(input_shape, classes, hidden=(128, 128), standardize=None):
         x = standardize(x)
     x = keras.layers.Flatten()(x)
     for width in hidden:
-        x = keras.layers.Dense(width, "relu", kernel_initializer=HeNormal())(x)
+        if normalize:
+            x = keras.layers.Dense(width, use_bias=False, kernel_initializer=initializer())(x)
+            x = keras.layers.Activation(activation)(BatchNormalization()(x))
+        else:
+            x = keras.layers.Dense(width, activation, kernel_initializer=initializer())(x)
+        x = Dropout(dropout)(x) if dropout else x
     outputs = keras.layers.Dense(classes, "softmax", dtype="float32")(x)
     return keras.Model(inputs, outputs, name="mlp")

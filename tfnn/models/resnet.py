@@ -3,24 +3,48 @@
 import keras
 
 from tfnn.initializers import HeNormal
-from tfnn.layers import BatchNormalization, ResidualBlock
+from tfnn.layers import BatchNormalization, PreactivationBlock, ResidualBlock
 
 
-def resnet(input_shape, classes, depth=20, width=16, standardize=None):
+def resnet(
+    input_shape,
+    classes,
+    depth=20,
+    width=16,
+    preactivation=False,
+    normalize=True,
+    dropout=0.0,
+    activation="relu",
+    initializer=HeNormal,
+    standardize=None,
+):
     """Three stages of `(depth − 2) / 6` residual blocks; the second and third halve the image and double the channels.
 
     Where the shape changes the shortcut is a projection (option B of the paper); its CIFAR networks pad with zeros
     (option A), which has no weights.
+
+    With `preactivation` BatchNorm and activation stand before each convolution of a block, and once behind the last block
+    (He et al. 2016, arXiv:1603.05027). The first shortcut is an identity from the bare first convolution, as the authors'
+    code has it where the width stays; the paper's appendix activates it.
+
+    Without normalisation each branch starts with its last kernel at 0, so that the signal keeps its size at any depth
+    (Zhang et al. 2019, arXiv:1901.09321); a deep network then wants a smaller learning rate.
 
     Args:
         input_shape: (height, width, channels) of one image, of any size.
         classes: number of classes.
         depth: 6n + 2 layers with weights: 8, 14, 20, 32, 56, 110.
         width: channels of the first stage.
+        preactivation: whether the blocks are `PreactivationBlock`s; else `ResidualBlock`s.
+        normalize: whether BatchNorm stands at each convolution; else it has a bias.
+        dropout: the part that is dropped in training between the convolutions of a block (Zagoruyko & Komodakis 2016,
+            arXiv:1605.07146, fig. 1d); 0 leaves the layers out.
+        activation: of all hidden layers: a name or a function.
+        initializer: a function without arguments that makes the initializer of a kernel.
         standardize: an adapted `tfnn.layers.Standardize` to stand first, or None.
 
     Raises:
-        ValueError: for a depth that is not 6n + 2, or an input that is no image.
+        ValueError: for a depth that is not 6n + 2, an input that is no image, or a `dropout` outside [0, 1].
 
     Example:
         >>> model = tfnn.models.resnet((32, 32, 3), 10, depth=20)
@@ -30,14 +54,21 @@ def resnet(input_shape, classes, depth=20, width=16, standardize=None):
         raise ValueError(f"input_shape={tuple(input_shape)} must be (height, width, channels)")
     if depth < 8 or (depth - 2) % 6:
         raise ValueError(f"depth={depth} must be 6n + 2: 8, 14, 20, 32, 56, 110")
+
+    def activate(x):
+        return keras.layers.Activation(activation)(BatchNormalization()(x) if normalize else x)
+
     x = inputs = keras.Input(input_shape)
     if standardize is not None:
         x = standardize(x)
-    x = keras.layers.Conv2D(width, 3, padding="same", use_bias=False, kernel_initializer=HeNormal())(x)  # (B, H, W, width)
-    x = keras.layers.ReLU()(BatchNormalization()(x))
+    x = keras.layers.Conv2D(width, 3, padding="same", use_bias=not normalize, kernel_initializer=initializer())(x)
+    x = x if preactivation else activate(x)  # (B, H, W, width)
+    residual_block = PreactivationBlock if preactivation else ResidualBlock
     for stage in range(3):
         for block in range((depth - 2) // 6):
-            x = ResidualBlock(width * 2**stage, strides=2 if stage and not block else 1)(x)
-    x = keras.layers.GlobalAveragePooling2D()(x)  # (B, 4 width)
+            strides = 2 if stage and not block else 1
+            x = residual_block(width * 2**stage, strides, normalize, dropout, activation, initializer())(x)
+    x = activate(x) if preactivation else x  # (B, ⌈H/4⌉, ⌈W/4⌉, 4 width)
+    x = keras.layers.GlobalAveragePooling2D()(x)
     outputs = keras.layers.Dense(classes, "softmax", dtype="float32")(x)
     return keras.Model(inputs, outputs, name=f"resnet{depth}")

@@ -3,7 +3,7 @@
 import keras
 import tensorflow as tf
 
-from tfnn.training.compiled import Compiled, call
+from tfnn.training.compiled import Compiled, call, check_classes
 
 
 def steps_of(augment):
@@ -46,21 +46,21 @@ def check_form(step, before, after):
         raise ValueError(f"augment step {step} was given shape {before} and gave {after}: axes and channels must be the same")
 
 
-def soft_labels(model, steps, data, validation):
-    """Training and validation data with labels that the steps can mix: one-hot in place of integers.
+def soften_labels(model, steps, source, validation):
+    """Gives training and validation data labels that the steps can mix: one-hot in place of integers.
 
     Raises:
         ValueError: where a loss or metric takes integers only, and for labels that are no class of the model.
     """
-    x, y, _ = data
+    x, y, _ = source.spec
     if not any(step.mixes_labels(x, y) for step in steps if hasattr(step, "mixes_labels")):
-        return data, validation
+        return
     compiled = Compiled(model)
     compiled.check_takes_soft_labels()
     outputs = compiled.output_spec(x)
-    return tuple(
-        part and (part[0], keras.tree.map_structure(one_hot, part[1], outputs), part[2]) for part in (data, validation)
-    )
+    for part in source, validation:
+        if part is not None:
+            part.soften(lambda y: keras.tree.map_structure(one_hot, y, outputs))
 
 
 def one_hot(y, output):
@@ -71,7 +71,6 @@ def one_hot(y, output):
     if classes == 1 or y.shape[1:] not in (output.shape[1:-1], (*output.shape[1:-1], 1)):
         return tf.cast(y, tf.float32)
     y = y if y.shape.rank < len(output.shape) else y[..., 0]
-    low, high = int(tf.reduce_min(y)), int(tf.reduce_max(y))
-    if low < 0 or high >= classes:
-        raise ValueError(f"labels y of {low} to {high} must be in 0 to {classes - 1}, the {classes} classes of the model")
+    if tf.executing_eagerly():  # the labels of a stream are not known yet
+        check_classes(y, classes)
     return tf.one_hot(y, classes)

@@ -12,28 +12,49 @@ from tfnn import controls
 class Compiled:
     """Forward pass, loss, metrics and update of a model, as its `compile` left them.
 
+    `own_step` names the method with which a model brings its own training step, or is None.
+
     Raises:
-        ValueError: for a model that is not compiled, or whose training step is its own.
+        ValueError: for a model that is not compiled, makes its own training function, or has several replicas.
     """
 
     def __init__(self, model):
         if not model.compiled:
             raise ValueError(f"model {model.name!r} is not compiled: call model.compile(optimizer, loss) first")
-        for own in "train_step", "test_step", "compute_metrics", "make_train_function", "make_test_function":
-            if getattr(getattr(model, own), "__func__", None) is not getattr(keras.Model, own):
+        for own in "make_train_function", "make_test_function":
+            if overrides(model, own):
                 raise ValueError(f"model {model.name!r} has a {own} of its own, which tfnn.fit would pass over: use model.fit")
-        if model.run_eagerly:
-            raise ValueError(f"model {model.name!r} is compiled with run_eagerly=True, but tfnn.fit is a graph: use model.fit")
         if model.distribute_strategy.num_replicas_in_sync > 1:
             raise ValueError("tfnn.fit trains on one device, but the model's strategy has several replicas: use model.fit")
-        self.model, self.optimizer = model, model.optimizer
+        self.own_step = next((own for own in ("train_step", "compute_metrics") if overrides(model, own)), None)
+        self.own_test_step = overrides(model, "test_step") or overrides(model, "compute_metrics")
+        self.model, self.optimizer, self.classes = model, model.optimizer, []
 
-    def build(self, data):
-        """Creates all variables, of model, loss, metrics and optimizer, which no traced function may create."""
-        spec = tf.nest.map_structure(lambda a: a if a is None else tf.TensorSpec([None, *a.shape[1:]], a.dtype), data)
-        self.model._symbolic_build(data_batch=spec)
-        self.weights = self.model.trainable_variables
+    def build(self, spec):
+        """Creates all variables, of model, loss, metrics and optimizer, which no traced function may create.
+
+        A model with a step of its own creates what it needs when that is traced: only it knows what it calls.
+
+        Args:
+            spec: (x, y, sample_weight) of a batch as tensor specs; the number of examples is None.
+        """
+        if not self.own_step:
+            self.model._symbolic_build(data_batch=spec)
+            self.weights = self.model.trainable_variables
+            self.classes = self.classes_of_outputs(spec[0])
+        self.remember()
+
+    def remember(self):
+        """Takes the model as it is for what the traces hold."""
         self.traced = self.settings()
+
+    @property
+    def state(self):
+        """All variables that training changes, each once: weights, seeds, metrics, optimizers."""
+        mine = [v for v in vars(self.model).values() if isinstance(v, keras.optimizers.Optimizer)]
+        variables = self.model.variables + self.model.metrics_variables
+        variables += [v for optimizer in {id(o): o for o in [self.optimizer, *mine]}.values() for v in optimizer.variables]
+        return list({id(v): v for v in variables}.values())
 
     def settings(self):
         """What a trace holds of the model besides numbers: `compile` makes a new loss tracker, freezing changes flags."""
@@ -57,6 +78,29 @@ class Compiled:
                     f"a growing batch sums gradients of micro-batches, which is exact for a loss that is a mean over"
                     f" examples; loss {loss.name!r} has reduction={reduction!r}: use 'sum_over_batch_size'"
                 )
+
+    def check_accumulates(self, accumulate, growable):
+        """Refuses to sum gradients in a training step that cannot be split; a grown batch can be one batch where `growable`."""
+        if self.own_step and (accumulate > 1 or not growable):
+            raise ValueError(
+                f"model {self.model.name!r} has a {self.own_step} of its own, which cannot be split to sum gradients:"
+                f" accumulate={accumulate} must be 1, and a batch that grows needs arrays and no jit_compile=True"
+            )
+
+    def classes_of_outputs(self, x):
+        """[(path in the labels, number of classes)] for the losses that take a class as an integer."""
+        sparse = "sparse_categorical_crossentropy"
+        losses = (self.model._compile_loss and self.model._compile_loss._flat_losses) or []
+        paths = [path for path, loss, *_ in losses if loss.name == sparse and getattr(loss, "ignore_class", None) is None]
+        outputs = self.output_spec(x) if paths else None
+        return [(path, at_path(outputs, path).shape[-1]) for path in paths]
+
+    def check_labels(self, y):
+        """Refuses integers that are no class of the model, on which a loss is NaN or an error without a name."""
+        for path, classes in self.classes:
+            labels = at_path(y, path)
+            if tf.is_tensor(labels) and classes:
+                check_classes(labels, classes)
 
     def restored_epoch(self):
         """The epoch that a callback such as `BackupAndRestore` set in `on_train_begin`, or None."""
@@ -100,11 +144,16 @@ class Compiled:
             self.model._compile_metrics.update_state(y, y_pred, sample_weight)
 
     def apply(self, gradients, run):
-        """One update at the learning rate times `run.learning_rate_scale`, with `run` as the clock of its schedule."""
+        with self.learning_rate_of(run):
+            self.optimizer.apply(gradients, self.weights)
+
+    @contextlib.contextmanager
+    def learning_rate_of(self, run):
+        """Updates inside are made at the learning rate times `run.learning_rate_scale`; schedules have `run` as clock."""
         with contextlib.ExitStack() as stack:
             for optimizer in optimizers_of(self.optimizer):
                 stack.enter_context(scaled_learning_rate(optimizer, run))
-            self.optimizer.apply(gradients, self.weights)
+            yield
 
 
 def optimizers_of(optimizer):
@@ -134,6 +183,26 @@ def read(rate, iterations):
     if isinstance(rate, keras.optimizers.schedules.LearningRateSchedule):
         return rate(iterations)
     return rate() if callable(rate) else rate
+
+
+def check_classes(y, classes):
+    low, high = int(tf.reduce_min(y)), int(tf.reduce_max(y))
+    if low < 0 or high >= classes:
+        raise ValueError(f"labels y of {low} to {high} must be in 0 to {classes - 1}, the {classes} classes of the model")
+
+
+def at_path(nest, path):
+    """The part of a nest that a path of keys and indices leads to, or None."""
+    for key in path:
+        try:
+            nest = nest[key]
+        except (KeyError, IndexError, TypeError):
+            return None
+    return nest
+
+
+def overrides(model, method):
+    return getattr(getattr(model, method), "__func__", None) is not getattr(keras.Model, method)
 
 
 def layers_of(model, include_self=False):

@@ -1,174 +1,285 @@
 """The static graph of a run: one trace serves any range of updates, whatever the batch size grows to.
 
-    train(data, order, row, limit)               one tf.function; data, order, row, limit are tensors
-      while row < N and updates < limit:
+    train(…, limit)                              one tf.function; all its arguments are tensors
+      while there are examples, updates < limit and every loss was finite:
         while rows of this batch are left:       accumulation is a tensor: one trace for every batch size
           augment, forward, backward, metrics    sums n_j · gradient_j and n_j
         one update with Σ n_j g_j / Σ n_j
 
 Both loops stand outside `strategy.run`, where an update may not stand in a loop (tf.distribute's merge_call).
+A call in which a number went wrong puts everything back as it was before it; the host then looks closer.
 """
 
 import functools
+from typing import Any, NamedTuple
 
+import keras
 import tensorflow as tf
 
-from tfnn import random
 from tfnn.controls import Controls
-from tfnn.training.augmentation import augmented
-from tfnn.training.compiled import Compiled, masked
+from tfnn.training.compiled import Compiled
 from tfnn.training.pace import Pace
+from tfnn.training.step import Step, rows
+
+
+class Result(NamedTuple):
+    """What a call of a training graph gives, as tensors."""
+
+    at: Any  # the position in the data after it
+    updates: Any
+    good: Any  # whether every loss, and in the end every weight, was finite
+    ended: Any  # whether no example is left in this pass
+    logs: Any  # the metrics; of a model with a step of its own what its last step told
+    epoch_logs: Any  # what such a model tells of an epoch; else None
 
 
 class TrainingGraph:
-    """The traced functions of one compiled model.
+    """The traced training function of one compiled model: `train`.
 
     Args:
         model: a compiled Keras model.
-        micro_batch: examples of one forward and backward pass; static.
+        micro_batch: examples of one forward and backward pass.
         accumulate: whether a batch may be several micro-batches.
-        jit_compile: whether XLA compiles the whole graph. It then holds two bodies of static shape, a full micro-batch
-            and the tail of an epoch; else one body of dynamic shape is as fast.
+        jit_compile: whether XLA compiles the graph.
         augmentation: steps for `tfnn.training.augmentation.augmented`.
+        guard: whether a number that is not finite ends a call and undoes it.
     """
 
-    def __init__(self, model, micro_batch, accumulate, jit_compile, augmentation=()):
+    def __init__(self, model, micro_batch, accumulate, jit_compile, augmentation=(), guard=True):
         self.compiled, self.strategy = Compiled(model), model.distribute_strategy
-        self.micro_batch, self.accumulate, self.augmentation = micro_batch, accumulate, augmentation
-        self.static = jit_compile or isinstance(self.strategy, tf.distribute.TPUStrategy)
-        self.controls, self.pace, self.test_pace = Controls(micro_batch), Pace(), Pace()
+        self.micro_batch, self.accumulate, self.jit_compile, self.guard = micro_batch, accumulate, jit_compile, guard
+        self.eager = model.run_eagerly
+        self.controls, self.pace = Controls(micro_batch), Pace()
+        self.step = Step(self.compiled, self.controls, accumulate, augmentation)
+        self.train = self.function(self.guarded, jit_compile=jit_compile and self.compiles_loops)
+        self.whole, self.look = self.function(self.step.whole), self.function(self.step.part)
+
+    def function(self, call, jit_compile=False):
+        if self.eager:
+            return call
         # a partial is a key of its own: methods would share one over all graphs in TensorFlow's count of retraces, which warns
-        self.train = tf.function(functools.partial(self._train), jit_compile=jit_compile, autograph=False)
-        self.test = tf.function(functools.partial(self._test), jit_compile=jit_compile, autograph=False)
+        return tf.function(functools.partial(call), jit_compile=jit_compile, autograph=False)
 
     @property
     def traces(self):
-        return self.train.experimental_get_tracing_count()
+        return 0 if self.eager else self.train.experimental_get_tracing_count()
+
+    def guarded(self, data, *place):
+        """`run`, undone where its result is not `good`: what is kept for that costs as little as one update per call."""
+        logs = self.first_logs(data, *place)
+        if not self.guard:
+            return self.run(logs, data, *place)
+        state = self.state()
+        before = [tf.identity(v) for v in state]
+        result = self.run(logs, data, *place)
+        finite = [tf.reduce_all(tf.math.is_finite(w)) for w in self.compiled.model.trainable_variables]
+        good = result.good & tf.reduce_all(finite)
+        if self.jit_compile and self.compiles_loops:  # where a tf.cond takes far longer to compile
+            for variable, value in zip(state, before):
+                variable.assign(tf.where(good, variable, value))
+        else:
+            put_back = lambda: tf.group(*[variable.assign(value) for variable, value in zip(state, before)])
+            tf.cond(good, tf.no_op, put_back)
+        return result._replace(good=good)
+
+    def state(self):
+        """All variables that `run` changes."""
+        return [v.value for v in self.compiled.state] + [self.controls.examples]
+
+    def examine(self, batch, stream):
+        """(Whether the loss on a batch is finite, the paths of the weights whose gradients are not). Changes nothing."""
+        before = [tf.identity(v) for v in self.state()]
+        gradients, _, finite = self.strategy.run(self.look, (None, batch, stream))
+        for variable, value in zip(self.state(), before):
+            variable.assign(value)
+        bad = [not tf.reduce_all(tf.math.is_finite(tf.convert_to_tensor(g))) for g in gradients]
+        return bool(finite), [weight.path for weight, is_bad in zip(self.compiled.weights, bad) if is_bad]
+
+    def first_logs(self, data, *place):
+        """What the loop over updates starts with where a model's own step tells something: zeros of that form."""
+        if not self.compiled.own_step or self.eager:
+            return {}
+        return zeros_like_output(self.whole, *self.batch_spec(data, *place))[0]
+
+    def results(self, at, updates, good, ended, logs):
+        model = self.compiled.model
+        if self.compiled.own_step:
+            return Result(at, updates, good, ended, logs, model._get_metrics_result_or_logs(logs))
+        return Result(at, updates, good, ended, model.get_metrics_result(), None)
+
+    def one(self, batch, stream):
+        """An update with one batch: (good, what the model's own step told)."""
+        run = self.strategy.run
+        if self.compiled.own_step:
+            logs, good = run(self.whole, (batch, stream))
+            return good, logs
+        return self.apply(run(self.step.part, (None, batch, stream))), {}
+
+    def apply(self, total):
+        self.strategy.run(self.step.update, (total,))
+        return total[2]
+
+
+class ArrayGraph(TrainingGraph):
+    """Trains on arrays that lie on the device.
+
+    Under XLA it holds two bodies of static shape, a full micro-batch and the tail of an epoch; else one body of dynamic
+    shape is as fast.
+    """
+
+    compiles_loops = True
+
+    def __init__(self, model, *settings, **more):
+        super().__init__(model, *settings, **more)
+        self.static = self.jit_compile or isinstance(self.strategy, tf.distribute.TPUStrategy)
 
     # Over updates and micro-batches: in the cross-replica context -----------------------------------------------------
 
-    def _train(self, data, order, row, limit):
-        """Up to `limit` updates from position `row` of `order`. Gives (row, updates, metrics)."""
+    def run(self, logs, data, order, at, limit, passes, fresh):
+        """Up to `limit` updates from position `at` of `order`, the order of all examples in pass number `passes`."""
         rows, size = order.shape[0], self.micro_batch
-        self.begin_at(row)
-        run = self.strategy.run
-        stream = self.controls.seed.value(), tf.cast(self.controls.examples // rows, tf.int32)  # (seed, epoch)
+        reset_metrics(self.compiled.model, fresh)
 
-        def step(total, start, size):
+        def batch(start, size):
             examples = tf.slice(order, [start], [size])
-            return run(self.part, (total, take(data, examples), (*stream, examples)))
+            return batch_of(take(data, examples)), (self.controls.seed.value(), passes, examples)
 
-        more = lambda row, updates: (row < rows) & (updates < limit)
+        def part(total, start, size):
+            return self.strategy.run(self.step.part, (total, *batch(start, size)))
 
-        def update(row, end, updates, total):
-            run(self.update, (total,))
-            self.controls.examples.assign_add(tf.cast(end - row, tf.int64))
-            return end, updates + 1
+        more = lambda at, updates, good, logs: (at < rows) & (updates < limit) & good
 
-        def accumulated(row, updates):
-            end = tf.minimum(row + self.controls.accumulation * size, rows)
-            return update(row, end, updates, self.over_parts(step, run(self.zeros), row, end, size, rows))
+        def update(at, updates, good, logs, size):
+            self.controls.examples.assign_add(tf.cast(size, tf.int64))
+            return at + size, updates + 1, *self.one(*batch(at, size))
 
-        def single(row, updates, size):
-            return update(row, row + size, updates, step(None, row, size))
+        def accumulated(at, updates, good, logs):
+            end = tf.minimum(at + self.controls.accumulation * size, rows)
+            self.controls.examples.assign_add(tf.cast(end - at, tf.int64))
+            total = over_parts(self.static, part, self.strategy.run(self.step.zeros), at, end, size, rows)
+            return end, updates + 1, self.apply(total), logs
 
-        state = row, tf.constant(0)
+        def regrouped(at, *state):  # what cannot be split into micro-batches is one batch of another size
+            return update(at, *state, tf.minimum(size * self.controls.accumulation, rows - at))
+
+        state = at, tf.constant(0), tf.constant(True), logs
         if self.accumulate:
-            state = tf.while_loop(more, accumulated, state)
+            state = loop(more, regrouped if self.compiled.own_step else accumulated, state)
         elif not self.static:
-            state = tf.while_loop(more, lambda row, updates: single(row, updates, tf.minimum(size, rows - row)), state)
+            state = loop(more, lambda at, *state: update(at, *state, tf.minimum(size, rows - at)), state)
         else:  # the tail, of a static shape of its own, comes after the loop: a branch inside costs XLA a third of the time
-            full = lambda row, updates: (row + size <= rows) & (updates < limit)
-            state = tf.while_loop(full, lambda *state: single(*state, size), state)
+            full = lambda at, updates, good, logs: (at + size <= rows) & (updates < limit) & good
+            state = loop(full, lambda *state: update(*state, size), state)
             if rows % size:  # a loop of one turn: a tf.cond here takes XLA over thirty times as long to compile
-                state = tf.while_loop(more, lambda *state: single(*state, rows % size), state)
-        return *state, self.compiled.model.get_metrics_result()
+                state = loop(more, lambda *state: update(*state, rows % size), state)
+        at, updates, good, logs = state
+        return self.results(at, updates, good, at >= rows, logs)
 
-    def _test(self, data, size, row, limit):
-        """Loss and metrics of up to `limit` batches of `size` examples from `row` on. Gives (row, metrics)."""
-        rows = tf.nest.flatten(data)[0].shape[0]
-        order = tf.range(rows)
-        self.begin_at(row)
-        end = tf.minimum(row + limit * size, rows)
-        take_from = lambda start, size: take(data, tf.slice(order, [start], [size]))
-        step = lambda done, start, size: done + self.strategy.run(self.evaluate, (take_from(start, size),))
-        self.over_parts(step, tf.constant(0), row, end, size, rows)
-        return end, self.compiled.model.get_metrics_result()
-
-    def begin_at(self, row):
-        """Resets the metrics at the first row. In the graph, because a call of its own would cost as much as 5 updates."""
-
-        def reset():
-            self.compiled.model.reset_metrics()
-            return True
-
-        tf.cond(tf.equal(row, 0), reset, lambda: False)
-
-    def over_parts(self, step, carry, row, end, size, rows):
-        """carry = step(carry, start, examples) over row..end in parts of `size`; the last of an epoch may be smaller."""
-        if not self.static:
-            body = lambda start, carry: (start + size, step(carry, start, tf.minimum(size, end - start)))
-            return tf.while_loop(lambda start, _: start < end, body, (row, carry))[1]
-        body = lambda start, carry: (start + size, step(carry, start, size))
-        start, carry = tf.while_loop(lambda start, _: start + size <= end, body, (row, carry))
-        tail = rows % size
-        return tf.cond(start < end, lambda: step(carry, start, tail), lambda: carry) if tail else carry
-
-    # In a replica ----------------------------------------------------------------------------------------------------
-
-    def zeros(self):
-        return [tf.zeros(w.shape, w.dtype) for w in self.compiled.weights], tf.constant(0.0)
-
-    def part(self, total, data, stream):
-        """The gradients of one micro-batch, added to `total` where there is one: (Σ n_j · gradient_j, Σ n_j).
-
-        Keras's losses are means over examples, so the weighted sum over Σ n_j is the mean over the whole batch. The
-        weight stands inside the tape: outside it would be wrong with a synchronized BatchNorm. n_j is counted in
-        micro-batches, so that it is at most 1 and does not push a scaled float16 loss towards overflow.
-        """
-        if total is None:
-            return self.gradients(data, stream, lambda loss: loss), tf.constant(1.0)
-        weight = examples(data) / self.micro_batch
-        gradients = self.gradients(data, stream, lambda loss: loss * tf.cast(weight, loss.dtype))
-        return [a + tf.convert_to_tensor(g) for a, g in zip(total[0], gradients)], total[1] + weight
-
-    def gradients(self, data, stream, weighted):
-        """Augmentation, forward, backward, metrics: the gradients of `weighted(loss)`, zero where it depends on no weight.
-
-        Random layers of tfnn draw as a function of `stream`, (seed, epoch, examples).
-        """
-        with random.scope(*stream):
-            x, y, sample_weight = augmented(self.augmentation, *data)
-            with tf.GradientTape() as tape:
-                y_pred = self.compiled.forward(x, training=True)
-                if self.accumulate and masked(y_pred):
-                    raise ValueError("a growing batch sums gradients of micro-batches, which is not exact for a masked output")
-                loss = self.compiled.loss(x, y, y_pred, sample_weight, training=True)
-                goal = self.compiled.optimizer.scale_loss(weighted(loss))
-        self.compiled.track(loss, examples(data), y, y_pred, sample_weight)
-        gradients = tape.gradient(goal, self.compiled.weights)
-        self.reached = [gradient is not None for gradient in gradients]
-        return [tf.zeros(w.shape, w.dtype) if g is None else g for g, w in zip(gradients, self.compiled.weights)]
-
-    def update(self, total):
-        """One update with Σ n_j g_j / Σ n_j; a weight that the loss does not depend on is left out, as by Keras."""
-        gradients, weight = total
-        if self.accumulate:
-            gradients = [g / tf.cast(weight, g.dtype) for g in gradients]
-        self.compiled.apply([g if reached else None for g, reached in zip(gradients, self.reached)], self.controls)
-
-    def evaluate(self, data):
-        x, y, sample_weight = data
-        y_pred = self.compiled.forward(x, training=False)
-        loss = self.compiled.loss(x, y, y_pred, sample_weight, training=False)
-        self.compiled.track(loss, examples(data), y, y_pred, sample_weight)
-        return 1
+    def batch_spec(self, data, order, at, limit, passes, fresh):
+        spec = tf.nest.map_structure(lambda a: a if a is None else tf.TensorSpec([None, *a.shape[1:]], a.dtype), data)
+        scalar = tf.TensorSpec([], tf.int32)
+        return batch_of(spec), (scalar, scalar, tf.TensorSpec([None], tf.int32))
 
 
-def examples(data):
-    """The number of examples of a micro-batch, float32."""
-    return tf.cast(tf.shape(tf.nest.flatten(data)[0])[0], tf.float32)
+class StreamGraph(TrainingGraph):
+    """Trains on the batches of a `tf.data` iterator, whatever their size. XLA compiles a step: it cannot read the iterator."""
+
+    compiles_loops = False
+
+    def __init__(self, model, *settings, **more):
+        super().__init__(model, *settings, **more)
+        self.one_step, self.one_part = (self.function(call, self.jit_compile) for call in (self.one, self.part))
+
+    def part(self, total, batch, stream):
+        return self.strategy.run(self.step.part, (total, batch, stream))
+
+    def run(self, logs, iterator, at, limit, passes, fresh):
+        """Up to `limit` updates; `at` is how many batches and examples of pass number `passes` were read before."""
+        reset_metrics(self.compiled.model, fresh)
+        seed = self.controls.seed.value()
+
+        def read(at, train, end):
+            """`train(batch, stream, at after it)`, or `end()` where no batch is left."""
+            element = iterator.get_next_as_optional()
+
+            def found():
+                batch = without_optionals(element.get_value())
+                examples = at[1] + tf.range(rows(batch))
+                self.controls.examples.assign_add(self.micro_batch)
+                return train(batch, (seed, passes, examples), at + tf.stack([1, rows(batch)]))
+
+            return tf.cond(element.has_value(), found, end)
+
+        def single(at, updates, good, ended, logs):
+            train = lambda batch, stream, after: (after, updates + 1, *swapped(self.one_step(batch, stream)))
+            swapped = lambda told: (told[0], tf.constant(False), told[1])
+            return read(at, train, lambda: (at, updates, good, tf.constant(True), logs))
+
+        def accumulated(at, updates, good, ended, logs):
+            def add(parts, at, ended, total):
+                train = lambda batch, stream, after: (parts + 1, after, tf.constant(False), self.one_part(total, batch, stream))
+                return read(at, train, lambda: (parts, at, tf.constant(True), total))
+
+            more = lambda parts, at, ended, total: (parts < self.controls.accumulation) & ~ended
+            state = tf.constant(0), at, ended, self.strategy.run(self.step.zeros)
+            parts, at, ended, total = loop(more, add, state)
+            apply = lambda: (updates + 1, self.apply(total))
+            return at, *tf.cond(parts > 0, apply, lambda: (updates, good)), ended, logs
+
+        more = lambda at, updates, good, ended, logs: (updates < limit) & good & ~ended
+        state = at, tf.constant(0), tf.constant(True), tf.constant(False), logs
+        return self.results(*loop(more, accumulated if self.accumulate else single, state))
+
+    def batch_spec(self, iterator, at, limit, passes, fresh):
+        scalar = tf.TensorSpec([], tf.int32)
+        return without_optionals(iterator.element_spec), (scalar, scalar, tf.TensorSpec([None], tf.int32))
 
 
-def take(data, rows):
-    return tf.nest.map_structure(lambda a: a if a is None else tf.gather(a, rows), data)
+def loop(more, body, state):
+    """tf.while_loop; in Python where the steps run eagerly, whose logs need no form that is known before."""
+    if not tf.executing_eagerly():
+        return tf.while_loop(more, body, state)
+    while more(*state):
+        state = body(*state)
+    return state
+
+
+def zeros_like_output(function, *specs):
+    outputs = function.get_concrete_function(*specs).structured_outputs
+    return tf.nest.map_structure(lambda told: tf.zeros(told.shape, told.dtype), outputs)
+
+
+def reset_metrics(model, fresh):
+    """Where `fresh`, at the start of an epoch. In the graph: a call of its own would cost as much as 5 updates."""
+
+    def reset():
+        model.reset_metrics()
+        return True
+
+    tf.cond(fresh, reset, lambda: False)
+
+
+def over_parts(static, step, carry, at, end, size, rows):
+    """carry = step(carry, start, examples) over at..end in parts of `size`; the last of `rows` may be smaller."""
+    if not static:
+        body = lambda start, carry: (start + size, step(carry, start, tf.minimum(size, end - start)))
+        return loop(lambda start, _: start < end, body, (at, carry))[1]
+    body = lambda start, carry: (start + size, step(carry, start, size))
+    start, carry = loop(lambda start, _: start + size <= end, body, (at, carry))
+    tail = rows % size
+    return tf.cond(start < end, lambda: step(carry, start, tail), lambda: carry) if tail else carry
+
+
+def batch_of(data):
+    """(x, y, sample_weight) in the form in which Keras hands them to a training step."""
+    return keras.utils.pack_x_y_sample_weight(*data)
+
+
+def take(data, examples):
+    return tf.nest.map_structure(lambda a: a if a is None else tf.gather(a, examples), data)
+
+
+def without_optionals(batch):
+    """Keras makes an empty `tf.experimental.Optional` of a None that a generator yields."""
+    empty = tf.experimental.Optional, tf.OptionalSpec
+    return keras.tree.map_structure(lambda a: None if isinstance(a, empty) else a, batch)

@@ -9,16 +9,17 @@ KNOWN = {
     keras.callbacks.ModelCheckpoint: lambda checkpoint: checkpoint.save_freq != "epoch",
     keras.callbacks.BackupAndRestore: lambda backup: backup.save_freq != "epoch",
 }
-BATCH_HOOKS = "on_train_batch_begin", "on_train_batch_end", "on_batch_begin", "on_batch_end"
+TRAIN_HOOKS = "on_train_batch_begin", "on_train_batch_end", "on_batch_begin", "on_batch_end"
+TEST_HOOKS = "on_test_batch_begin", "on_test_batch_end"
 
 
-def wants_batches(callback):
-    """Whether a callback has work to do at each batch: every update is then a piece of the run."""
+def wants(callback, hooks=TRAIN_HOOKS):
+    """Whether a callback has work to do at each batch: every one is then a piece of the run."""
     known = next((known for known in KNOWN if isinstance(callback, known)), None)
-    if known and KNOWN[known](callback):
+    if known and hooks == TRAIN_HOOKS and KNOWN[known](callback):
         return True
     plain = known or keras.callbacks.Callback
-    return any(getattr(type(callback), hook) is not getattr(plain, hook) or hook in vars(callback) for hook in BATCH_HOOKS)
+    return any(getattr(type(callback), hook) is not getattr(plain, hook) or hook in vars(callback) for hook in hooks)
 
 
 def set_progress_target(bar, steps):

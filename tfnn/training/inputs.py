@@ -1,10 +1,24 @@
 """The arguments of `fit` as tensors: checked once, here, so that the graph meets only what fits."""
 
+import types
+
 import keras
 import numpy as np
 import tensorflow as tf
 
-NOT_DENSE = (tf.data.Dataset, keras.utils.PyDataset, tf.RaggedTensor, tf.SparseTensor)
+OF_ROWS = tf.RaggedTensor, tf.SparseTensor  # arrays that have examples, but no dense form
+
+
+def integer(name, value, low=0):
+    if isinstance(value, bool) or int(value) != value or not low <= value < 2**31:
+        raise ValueError(f"{name}={value!r} must be an integer of at least {low} and below 2**31")
+    return int(value)
+
+
+def is_stream(x):
+    """Whether x is a source of batches, in place of arrays."""
+    kinds = tf.data.Dataset, keras.utils.PyDataset, types.GeneratorType
+    return isinstance(x, kinds) or type(x).__name__ in ("DataLoader", "MapDataset", "IterDataset")
 
 
 def tensors(x, y=None, sample_weight=None):
@@ -13,6 +27,8 @@ def tensors(x, y=None, sample_weight=None):
     Raises:
         ValueError: for no data, lengths that differ, or what is no array.
     """
+    if keras.tree.is_nested(y) and sample_weight is not None and not keras.tree.is_nested(sample_weight):
+        sample_weight = keras.tree.map_structure(lambda _: sample_weight, y)  # of each output, as in Keras
     data = tuple(keras.tree.map_structure(tensor, part) for part in (x, y, sample_weight))
     count(data)
     return data
@@ -21,8 +37,13 @@ def tensors(x, y=None, sample_weight=None):
 def tensor(array):
     if array is None:
         return None
-    if isinstance(array, NOT_DENSE) or not (hasattr(array, "shape") or hasattr(array, "__array__")):
-        raise ValueError(f"tfnn.fit trains on dense arrays and tensors, got {type(array).__name__}: convert it with np.asarray")
+    if isinstance(array, OF_ROWS):
+        return array
+    if not (hasattr(array, "shape") or hasattr(array, "__array__")):
+        raise ValueError(
+            f"tfnn.fit trains on arrays, tensors, and tf.data.Dataset, PyDataset or generator, got {type(array).__name__}:"
+            " convert it with np.asarray"
+        )
     if not tf.is_tensor(array):
         array = np.asarray(array)
         if array.dtype == object:

@@ -28,7 +28,7 @@ SLOW_ON_CPU = (
 )
 
 
-def choose_jit(model, asked, augmentation=()):
+def choose_jit(model, asked, augmentation=(), source=None):
     """Whether to compile the training graph with XLA, and why.
 
     Args:
@@ -36,6 +36,7 @@ def choose_jit(model, asked, augmentation=()):
         asked: what the caller of `fit` wants: True, False or "auto". It wins over what the model was compiled with, except
             that "auto" keeps an explicit `compile(jit_compile=True)`; False cannot be told there from Keras's default.
         augmentation: the layers and functions that `fit(augment=...)` puts before the model.
+        source: what `fit` reads, where it is known.
 
     Returns:
         (bool, reason in words).
@@ -55,6 +56,8 @@ def choose_jit(model, asked, augmentation=()):
     for layer in before + layers:
         if not layer.supports_jit:
             return False, f"layer {layer.name!r} does not support XLA"
+    if getattr(source, "ragged", False):
+        return False, "XLA compiles anew for each length, and lengths differ from batch to batch"
     if device == "GPU":
         return True, "a GPU gains from fused kernels"
     if model.jit_compile:

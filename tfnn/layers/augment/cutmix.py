@@ -56,7 +56,7 @@ class CutMix(Mixing):
         super().__init__(alpha, seed, name=name, **kwargs)
 
     def check_images(self, x):
-        if not tf.is_tensor(x) or x.shape.rank != 4:
+        if keras.tree.is_nested(x) or x.shape.rank != 4:
             given = keras.tree.map_structure(lambda a: tuple(a.shape), x)
             raise ValueError(f"{self.name} needs images (batch, height, width, channels), got shape {given}")
 

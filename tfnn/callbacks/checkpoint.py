@@ -1,0 +1,106 @@
+"""When a run is to be saved, and which of its states is the best."""
+
+import operator
+import os
+import warnings
+
+import keras
+
+from tfnn import controls
+
+
+class Checkpoint(keras.callbacks.Callback):
+    """Has `tfnn.fit` save the whole run, so that a killed one goes on as if nothing had happened, to the last bit.
+
+    Unlike Keras's `BackupAndRestore`, it keeps the order of examples, the state of random layers, metrics and callbacks,
+    and writes each checkpoint as a whole or not at all, with a checksum.
+
+    The best epoch so far is saved and kept, too, whatever `save_freq` and `max_to_keep` are.
+
+    Args:
+        directory: of the checkpoints, and of nothing else. It is made where it is absent.
+        save_freq: "epoch", or a number of updates.
+        max_to_keep: how many of the latest checkpoints to keep; None keeps all.
+        monitor: the entry in an epoch's logs by which it is the best.
+        mode: "min", "max", or "auto", by which the metric says itself which way is better, as in
+            `keras.callbacks.ModelCheckpoint`.
+
+    Raises:
+        ValueError: for arguments out of range; in `on_train_begin` for a metric that does not say which way is better.
+        RuntimeError: under `model.fit`, which cannot go on in the middle of an epoch.
+
+    Example:
+        >>> tfnn.fit(model, x, y, epochs=30, callbacks=[tfnn.callbacks.Checkpoint("run/checkpoints")])
+    """
+
+    def __init__(self, directory, save_freq="epoch", max_to_keep=3, monitor="val_loss", mode="auto"):
+        super().__init__()
+        if not isinstance(directory, (str, os.PathLike)) or not os.fspath(directory):
+            raise ValueError(f"directory={directory!r} must be a path")
+        if save_freq != "epoch":
+            save_freq = positive(save_freq, "save_freq", "'epoch' or a positive number of updates")
+        if max_to_keep is not None:
+            max_to_keep = positive(max_to_keep, "max_to_keep", "a positive number of checkpoints or None")
+        if mode not in ("auto", "min", "max"):
+            raise ValueError(f"mode={mode!r} must be 'auto', 'min' or 'max'")
+        self.directory, self.save_freq, self.max_to_keep = directory, save_freq, max_to_keep
+        self.monitor, self.mode = monitor, mode
+        self.best = self.best_update = None
+
+    def on_train_begin(self, logs=None):
+        controls.needed_by(self)
+        self.best = self.best_update = None
+        self.warned = False
+        self.sign = {"min": -1, "max": 1}.get(self.mode) or self.sign_of_metric()
+
+    def due(self, update, epoch_end):
+        """Whether the run is to be saved after `update` updates, the last of an epoch or not."""
+        return bool(epoch_end) if self.save_freq == "epoch" else update % self.save_freq == 0
+
+    def updates_until_due(self, update):
+        """After how many more updates the next save is due, or None where only the end of the epoch counts."""
+        return None if self.save_freq == "epoch" else self.save_freq - update % self.save_freq
+
+    def is_best(self, update, logs):
+        """Whether an epoch that ended after `update` updates with `logs` is the best so far. Later calls compare with it."""
+        value = (logs or {}).get(self.monitor)
+        if value is None:
+            if not self.warned:
+                self.warned = True
+                names = ", ".join(logs or {}) or "none"
+                warnings.warn(
+                    f"Checkpoint keeps none as the best: monitor={self.monitor!r} is not in the logs ({names})", stacklevel=2
+                )
+            return False
+        value = float(value)
+        better = value == value if self.best is None else self.sign * value > self.sign * self.best  # NaN is never the best
+        if better:
+            self.best, self.best_update = value, update
+        return better
+
+    def sign_of_metric(self):
+        """1 where more is better, −1 where less is."""
+        name = self.monitor.removeprefix("val_")
+        metrics = [part for metric in self.model.metrics for part in getattr(metric, "metrics", [metric])]
+        direction = {metric.name: getattr(metric, "_direction", None) for metric in metrics}.get(name)
+        if direction is None and not name.endswith("loss"):
+            names = ", ".join(metric.name for metric in metrics)
+            raise ValueError(
+                f"monitor={self.monitor!r} does not tell which way is better (metrics: {names}): give mode='min' or mode='max'"
+            )
+        return 1 if direction == "up" else -1
+
+    def get_state(self):
+        return {"best": self.best, "best_update": self.best_update}
+
+    def set_state(self, state):
+        self.best, self.best_update = state["best"], state["best_update"]
+
+
+def positive(number, name, wanted):
+    try:
+        if operator.index(number) > 0 and not isinstance(number, bool):
+            return operator.index(number)
+    except TypeError:
+        pass
+    raise ValueError(f"{name}={number!r} must be {wanted}")

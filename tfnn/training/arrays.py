@@ -1,0 +1,102 @@
+"""Arrays that lie on the device, and a place in them."""
+
+import keras
+import tensorflow as tf
+
+from tfnn.random import permutation
+from tfnn.training import inputs
+from tfnn.training.graph import batch_of, take
+
+
+class Arrays:
+    """Examples in an order that is a function of (seed, pass), from any of them on.
+
+    Args:
+        data: (x, y, sample_weight) as `tfnn.training.inputs.tensors` gives them.
+        shuffle: whether each pass has an order of its own; else that of the data.
+    """
+
+    def __init__(self, data, batch_size, shuffle=False, seed=0):
+        self.data, self.rows = data, inputs.count(data)
+        self.micro_batch = min(batch_size, self.rows)
+        self.length = -(-self.rows // self.micro_batch)
+        self.shuffle, self.seed, self.functions = shuffle, seed, {}
+        self.passes, self.at = None, 0
+
+    def batches(self, controls):
+        """Updates of a pass."""
+        return -(-self.rows // controls.batch_size)
+
+    def examples(self, updates, controls):
+        """Examples of an epoch of so many updates, or of a pass."""
+        return min(self.rows, updates * controls.batch_size) if updates else self.rows
+
+    @property
+    def spec(self):
+        """Of a batch, as tensor specs."""
+        return keras.tree.map_structure(lambda a: a if a is None else tf.TensorSpec([None, *a.shape[1:]], a.dtype), self.data)
+
+    @property
+    def batch_spec(self):
+        return batch_of(self.spec)
+
+    def soften(self, soft):
+        """Puts `soft(y)` in the place of the labels."""
+        x, y, sample_weight = self.data
+        self.data = x, soft(y), sample_weight
+
+    @property
+    def ended(self):
+        return self.at >= self.rows
+
+    once = endless = False
+
+    def seek(self, passes, at=0):
+        """Goes to position `at` of pass number `passes`."""
+        self.passes, self.at = passes, at
+        self.order = tf.constant(permutation(self.rows, self.seed, passes)) if self.shuffle else tf.range(self.rows)
+
+    def place(self):
+        return {"passes": self.passes, "at": self.at}
+
+    def train(self, graph, limit, fresh):
+        """Up to `limit` updates from here, and moves on where all went well. Gives (updates, `Result`)."""
+        place = tf.constant(self.at), tf.constant(limit), tf.constant(self.passes), tf.constant(fresh)
+        result = self.function(graph)(self.data, self.order, *place)
+        if result.good:
+            self.at = int(result.at)
+        return int(result.updates), result
+
+    def function(self, graph):
+        """The trace for this data, looked up once: finding it anew at each call costs as much as 5 small updates."""
+        if graph.eager:
+            return graph.train
+        if graph not in self.functions:
+            order, scalar, flag = tf.TensorSpec([self.rows], tf.int32), tf.TensorSpec([], tf.int32), tf.TensorSpec([], tf.bool)
+            self.functions[graph] = graph.train.get_concrete_function(self.data, order, scalar, scalar, scalar, flag)
+        return self.functions[graph]
+
+    def rewind(self):
+        """Goes back to where the last good call ended, which is here."""
+        return True
+
+    def next_batch(self, size):
+        """The next `size` examples, which are passed over, and their positions in the data."""
+        examples = self.order[self.at : self.at + size]
+        self.at = min(self.at + size, self.rows)
+        return batch_of(take(self.data, examples)), examples
+
+    def evaluate(self, evaluation, limit, fresh):
+        """(batches read, whether more follow, metrics) of up to `limit` batches from here."""
+        place = tf.constant(self.at), tf.constant(limit), tf.constant(fresh)
+        batches, more, logs = evaluation.on_arrays(self.data, self.micro_batch, *place)
+        self.at = min(self.at + int(batches) * self.micro_batch, self.rows)
+        return int(batches), bool(more), logs
+
+    def __iter__(self):
+        """Batches from the first on, in the order of the data."""
+        for start in range(0, self.rows, self.micro_batch):
+            yield batch_of(take(self.data, tf.range(start, min(start + self.micro_batch, self.rows))))
+
+    def close(self):
+        pass

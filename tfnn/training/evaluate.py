@@ -1,0 +1,143 @@
+"""`tfnn.evaluate` and `tfnn.predict`: the arguments of Keras's methods, run in a static graph."""
+
+import functools
+import time
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from tfnn.training.compiled import call, layers_of, overrides
+from tfnn.training.evaluation import Evaluation
+from tfnn.training.hooks import TEST_HOOKS, wants
+from tfnn.training.sources import source_of
+
+
+def evaluate(
+    model,
+    x=None,
+    y=None,
+    batch_size=None,
+    verbose="auto",
+    sample_weight=None,
+    steps=None,
+    callbacks=None,
+    return_dict=False,
+):
+    """The loss and metrics of a compiled model on data, as `model.evaluate` gives them, in one static graph.
+
+    Arguments, returned value and the model's own `test_step` are as there; x may be what `tfnn.fit` takes.
+
+    Raises:
+        ValueError: for a model that is not compiled, and for data that `tfnn.fit` would refuse.
+
+    Example:
+        >>> loss, accuracy = tfnn.evaluate(model, x_test, y_test)
+    """
+    with model.distribute_strategy.scope():
+        source = source_of(x, y, sample_weight, batch_size=batch_size, steps=steps, model=model)
+        evaluation = evaluation_for(model, source.spec)
+        callbacks = callback_list(callbacks, model, verbose, steps or source.length)
+        logs = run_evaluation(evaluation, source, callbacks, steps)
+    return logs if return_dict else model._flatten_metrics_in_order(logs)
+
+
+def evaluation_for(model, spec, jit_compile=False):
+    """The model's functions of an earlier call where they still hold, else new ones."""
+    held = getattr(model, "_tfnn_evaluation", None)
+    if held and held[0] == jit_compile and held[1].compiled.current:
+        return held[1]
+    evaluation = Evaluation(model, jit_compile)
+    evaluation.compiled.build(spec)
+    object.__setattr__(model, "_tfnn_evaluation", (jit_compile, evaluation))  # past Keras's tracking: not part of the model
+    return evaluation
+
+
+def callback_list(callbacks, model, verbose, steps):
+    if isinstance(callbacks, keras.callbacks.CallbackList):
+        return callbacks
+    bar = verbose != 0
+    return keras.callbacks.CallbackList(callbacks, add_progbar=bar, verbose=verbose, epochs=1, steps=steps, model=model)
+
+
+def run_evaluation(evaluation, source, callbacks, steps=None):
+    """Metrics over a pass over `source`, or over `steps` batches."""
+    model, pace, logs, step, more = evaluation.compiled.model, evaluation.pace, {}, 0, True
+    every_batch = any(wants(callback, TEST_HOOKS) for callback in callbacks.callbacks)
+    callbacks.on_test_begin()
+    model.stop_evaluating = False
+    source.seek(0)
+    while more and step != steps and not model.stop_evaluating:
+        callbacks.on_test_batch_begin(step)
+        limit = 1 if every_batch else pace.steps
+        began = time.perf_counter()
+        batches, more, told = source.evaluate(evaluation, min(limit, steps - step) if steps else limit, fresh=not step)
+        if not batches:
+            break
+        pace.record(batches, time.perf_counter() - began)
+        step, logs = step + batches, told
+        callbacks.on_test_batch_end(step - 1, logs)
+    source.close()
+    if not step:
+        raise ValueError("evaluation needs at least one batch, and the data gave none")
+    logs = {name: keras.tree.map_structure(float_of, value) for name, value in logs.items()}
+    callbacks.on_test_end(logs)
+    evaluation.compiled.remember()
+    return logs
+
+
+def float_of(value):
+    value = np.asarray(value)
+    return value.item() if value.ndim == 0 else value
+
+
+def predict(model, x, batch_size=None, verbose="auto", steps=None, callbacks=None):
+    """The outputs of a model on data, as `model.predict` gives them: a nest of arrays of the model's form.
+
+    One trace serves every batch; arguments, returned value and the model's own `predict_step` are as in Keras.
+
+    Raises:
+        ValueError: for data that `tfnn.fit` would refuse.
+
+    Example:
+        >>> probabilities = tfnn.predict(model, x_test, batch_size=256)
+    """
+    with model.distribute_strategy.scope():
+        source = source_of(x, batch_size=batch_size, steps=steps, model=model)
+        callbacks = callback_list(callbacks, model, verbose, steps or source.length)
+        function, outputs, model.stop_predicting = prediction_for(model, source.batch_spec), [], False
+        callbacks.on_predict_begin()
+        for step, batch in enumerate(source):
+            if step == steps or model.stop_predicting:
+                break
+            callbacks.on_predict_batch_begin(step)
+            outputs.append(function(batch))
+            callbacks.on_predict_batch_end(step, {"outputs": outputs[-1]})
+        callbacks.on_predict_end()
+        source.close()
+    if not outputs:
+        raise ValueError("prediction needs at least one batch, and the data gave none")
+    return keras.tree.map_structure(joined, *outputs)
+
+
+def prediction_for(model, spec):
+    """The trace of the model's outputs for batches like `spec`: that of an earlier call, or a new one."""
+
+    def outputs(batch):
+        if overrides(model, "predict_step"):
+            return model.predict_step(batch)
+        return call(model, keras.utils.unpack_x_y_sample_weight(batch)[0], training=False)
+
+    if model.run_eagerly:
+        return outputs
+    layers, held = layers_of(model), getattr(model, "_tfnn_prediction", None)
+    if not held or held[0] != layers:
+        held = layers, tf.function(functools.partial(outputs), autograph=False)
+        object.__setattr__(model, "_tfnn_prediction", held)  # past Keras's tracking: not part of the model
+    return held[1].get_concrete_function(spec)
+
+
+def joined(*parts):
+    if isinstance(parts[0], tf.RaggedTensor):
+        return tf.concat(parts, axis=0)
+    return np.concatenate([part.numpy() for part in parts])

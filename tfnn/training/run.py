@@ -1,0 +1,117 @@
+"""The host's side of a run: epochs, pieces of the graph between which callbacks are heard, numbers that go wrong."""
+
+import time
+
+import keras
+
+from tfnn.training.hooks import TRAIN_HOOKS, set_progress_target, wants
+from tfnn.training.nonfinite import NonFiniteError, diagnosis
+
+
+class Run:
+    """One call of `fit`, from epoch to epoch.
+
+    Args:
+        graph: the `TrainingGraph`.
+        source: `Arrays` or a `Stream`.
+        callbacks: a `keras.callbacks.CallbackList`.
+        steps_per_epoch: updates of an epoch, or None for a pass over the source.
+        validate: a function without arguments that gives the metrics on the validation data, or None.
+        nonfinite: "stop", "skip" or "ignore".
+    """
+
+    def __init__(self, graph, source, callbacks, steps_per_epoch=None, validate=None, nonfinite="stop"):
+        self.graph, self.controls, self.model = graph, graph.controls, graph.compiled.model
+        self.source, self.callbacks, self.steps, self.validate = source, callbacks, steps_per_epoch, validate
+        self.nonfinite = nonfinite
+        self.every_update = any(wants(callback, TRAIN_HOOKS) for callback in callbacks.callbacks)
+        self.progress = [c for c in callbacks.callbacks if isinstance(c, keras.callbacks.ProgbarLogger)]
+        self.step, self.updates, self.skipped, self.batch_sizes = 0, 0, 0, []
+
+    def epochs(self, first, last, seed, micro_batches, validation_freq):
+        """Trains from epoch `first` up to `last`, with `micro_batches` to an update at the start."""
+        self.model.stop_training, logs = False, {}
+        self.callbacks.on_train_begin()
+        first = self.graph.compiled.restored_epoch() or first
+        self.controls.begin(None, first, seed, micro_batches)
+        self.controls.begin(self.source.examples(self.steps, self.controls), first, seed, micro_batches)
+        for self.epoch in range(first, last):
+            if self.model.stop_training:
+                break
+            logs = self.train()
+            if self.source.once and self.source.ended and (self.step < (self.steps or 0) or self.epoch + 1 < last):
+                raise ValueError(
+                    f"the generator ended in epoch {self.epoch} after {self.step} updates, and fit has {last} epochs"
+                    f" of {self.steps or 'all its'} updates: let it yield more, or give a PyDataset, which can be read again"
+                )
+            if self.validate is not None and self.graph.compiled.validates(self.epoch, validation_freq):
+                logs |= {f"val_{name}": value for name, value in self.validate().items()}
+            self.callbacks.on_epoch_end(self.epoch, logs)
+        if first < last:
+            self.model.optimizer.finalize_variable_values(self.model.trainable_weights)
+        self.callbacks.on_train_end(logs)
+
+    def train(self):
+        """One epoch. Gives its logs."""
+        self.callbacks.on_epoch_begin(self.epoch)
+        self.batch_sizes.append(self.controls.batch_size if self.source.micro_batch else None)
+        self.begin_pass()
+        self.step, logs = 0, {}
+        for bar in self.progress:  # now that the callbacks have set the batch size
+            set_progress_target(bar, self.steps or self.source.batches(self.controls))
+        listens = self.every_update or self.progress  # else nobody does, and Keras would still start a thread to tell
+        while not (self.model.stop_training or self.source.ended or self.step == self.steps):
+            if listens:
+                self.callbacks.on_train_batch_begin(self.step)
+            result = self.piece(self.limit())
+            if result is None:
+                self.begin_pass()
+                continue
+            logs = result.logs if result.good else logs
+            if listens:
+                self.callbacks.on_train_batch_end(self.step - 1, logs)
+            logs = logs if result.epoch_logs is None else result.epoch_logs
+        if self.source.length is None and not self.steps:
+            self.source.length = self.source.at[0]
+        return dict(logs)
+
+    def begin_pass(self):
+        """An epoch is a pass over the data; or `steps` updates, which go on where the last epoch ended."""
+        if not self.steps:
+            self.source.seek(self.epoch)
+        elif self.source.passes is None or self.source.ended:
+            self.source.seek(self.epoch if self.source.passes is None else self.source.passes + 1)
+
+    def limit(self):
+        """Updates of the next piece."""
+        updates = self.model.steps_per_execution if self.every_update else self.graph.pace.steps // self.controls.micro_batches
+        return max(1, min(updates, self.steps - self.step if self.steps else updates))
+
+    def piece(self, limit):
+        """Up to `limit` updates in one call of the graph. Gives its `Result`, or None where the source had ended before.
+
+        Where a number went wrong the call was undone: it is made again up to there, and then that update looked at alone.
+        """
+        began = time.perf_counter()
+        updates, result = self.source.train(self.graph, limit, fresh=not self.step)
+        if not result.good:
+            return self.went_wrong(updates, result)
+        if not updates:
+            return None
+        self.graph.pace.record(updates * self.controls.micro_batches, time.perf_counter() - began)
+        if not self.updates:
+            self.graph.compiled.remember()
+        self.step, self.updates = self.step + updates, self.updates + updates
+        return result
+
+    def went_wrong(self, updates, result):
+        if not self.source.rewind():
+            raise NonFiniteError(self.epoch, self.step + updates - 1)
+        if updates > 1:
+            return self.piece(updates - 1)
+        found, examples = diagnosis(self.graph, self.source)
+        if self.nonfinite == "stop":
+            raise NonFiniteError(self.epoch, self.step, *found)
+        self.controls.examples.assign_add(examples)
+        self.step, self.skipped = self.step + 1, self.skipped + 1
+        return result
