@@ -49,7 +49,9 @@ class Endless(Batches):
 class Reshuffled(Batches):
     """Puts its examples in another order after each epoch, as augmenting and balancing datasets do."""
 
-    turns = 0
+    def __init__(self, turns=0):
+        super().__init__(workers=1)
+        self.turns = turns
 
     def on_epoch_end(self):
         self.turns += 1

@@ -113,8 +113,7 @@ def made(make):
 def test_evaluate_gives_what_keras_gives(case, return_dict):
     make, arguments = EVALUATED[case]
     expected, found = (
-        evaluate(made(make), **arguments(), return_dict=return_dict, verbose=0)
-        for evaluate in (keras.Model.evaluate, tfnn.evaluate)
+        home.evaluate(made(make), **arguments(), return_dict=return_dict, verbose=0) for home in (keras.Model, tfnn)
     )
     assert type(found) is type(expected)
     if return_dict:
@@ -155,7 +154,7 @@ PREDICTED = {
 @pytest.mark.parametrize("case", PREDICTED)
 def test_predict_gives_what_keras_gives(case):
     make, arguments = PREDICTED[case]
-    expected, found = (predict(made(make), **arguments(), verbose=0) for predict in (keras.Model.predict, tfnn.predict))
+    expected, found = (home.predict(made(make), **arguments(), verbose=0) for home in (keras.Model, tfnn))
     keras.tree.assert_same_structure(found, expected)
     for a, b in zip(keras.tree.flatten(found), keras.tree.flatten(expected)):
         assert type(a) is type(b) and a.dtype == b.dtype
