@@ -70,6 +70,15 @@ class Controls:
         self.accumulation.assign(micro_batches)
         self.learning_rate_scale.assign(scale)
 
+    def state(self):
+        """What a run that is taken up again needs to know, as numbers that JSON keeps to the last bit."""
+        scale = float(tf.convert_to_tensor(self.learning_rate_scale))
+        return {"micro_batches": self.micro_batches, "scale": scale, "examples": int(tf.convert_to_tensor(self.examples))}
+
+    def set_state(self, state):
+        self.accumulate(state["micro_batches"], state["scale"])
+        self.examples.assign(state["examples"])
+
     @property
     def epochs(self):
         """Epochs gone by, a float64 scalar tensor: examples seen / N, whatever the batch size was.

@@ -60,8 +60,8 @@ def callback_list(callbacks, model, verbose, steps):
     return keras.callbacks.CallbackList(callbacks, add_progbar=bar, verbose=verbose, epochs=1, steps=steps, model=model)
 
 
-def run_evaluation(evaluation, source, callbacks, steps=None):
-    """Metrics over a pass over `source`, or over `steps` batches."""
+def run_evaluation(evaluation, source, callbacks, steps=None, heed=lambda: None):
+    """Metrics over a pass over `source`, or over `steps` batches; `heed` is called between pieces and may raise."""
     model, pace, logs, step, more = evaluation.compiled.model, evaluation.pace, {}, 0, True
     every_batch = any(wants(callback, TEST_HOOKS) for callback in callbacks.callbacks)
     callbacks.on_test_begin()
@@ -77,6 +77,7 @@ def run_evaluation(evaluation, source, callbacks, steps=None):
         pace.record(batches, time.perf_counter() - began)
         step, logs = step + batches, told
         callbacks.on_test_batch_end(step - 1, logs)
+        heed()
     source.close()
     if not step:
         raise ValueError("evaluation needs at least one batch, and the data gave none")

@@ -5,12 +5,15 @@ import random
 import keras
 
 from tfnn import controls
+from tfnn.callbacks import Checkpoint
 from tfnn.training.arrays import Arrays
 from tfnn.training.augmentation import soften_labels, steps_of
 from tfnn.training.evaluate import evaluation_for, run_evaluation
 from tfnn.training.graph import ArrayGraph, StreamGraph
 from tfnn.training.inputs import integer
+from tfnn.training.profile import Profile
 from tfnn.training.run import Run
+from tfnn.training.saving import Saver, Terminated, check_same, found, heeding_sigterm, settings_of
 from tfnn.training.sources import source_of, split
 from tfnn.training.xla import choose_jit
 
@@ -37,6 +40,8 @@ def fit(
     augment=None,
     accumulate=1,
     nonfinite="stop",
+    resume=None,
+    profile=None,
     seed=None,
     jit_compile="auto",
 ):
@@ -71,8 +76,17 @@ def fit(
             before that update and raises; "skip" leaves the update out, with all that its forward pass changed, and goes
             on; "ignore", which the callback `TerminateOnNaN` implies, does nothing. An overflow of the scaled loss under
             "mixed_float16" is none.
+        resume: a directory of checkpoints, as `tfnn.callbacks.Checkpoint` writes them: the run goes on from the newest that
+            is whole, in the middle of an epoch, too, to the bits of a run that was never interrupted; None, or a directory
+            without any, begins anew. All other arguments must be those of the interrupted run; `epochs` may be more.
+            Numbers that are kept in variables, as a learning rate, come from the checkpoint. What is read as a stream is
+            read again up to there, so it must give the same batches: `tf.data` with seeds, a PyDataset that is a function
+            of the index, a generator made anew.
+        profile: (start, stop): the updates that TensorFlow's profiler watches; the directory is that of a callback
+            `keras.callbacks.TensorBoard`, or "logs".
         seed: an int in [0, 2³¹) from which, with the epoch, the order of examples follows, and what tfnn's random layers
-            draw for each. None takes one from Python's generator, which `keras.utils.set_random_seed` seeds.
+            draw for each. None takes that of the checkpoint, or one from Python's generator, which
+            `keras.utils.set_random_seed` seeds.
         jit_compile: whether XLA compiles the graph; "auto" follows `tfnn.training.xla.choose_jit`.
 
     Returns:
@@ -84,7 +98,8 @@ def fit(
         ValueError: for a model that is not compiled, makes its own training function, or has several replicas; for arrays of
             different length, labels that are no class of the model, a source without batches or without end, and
             arguments out of range; for an `augment` that mixes labels where there are none, or under a loss or metric of
-            integer labels.
+            integer labels; for a checkpoint of another model, optimizer, data set or setting, with what differs.
+        OSError: for a checkpoint that cannot be written; the last good one is still there.
         NonFiniteError: under nonfinite="stop", with the epoch, the update, the examples and the variable where it began.
 
     Example:
@@ -94,7 +109,10 @@ def fit(
     epochs, initial_epoch = integer("epochs", epochs), integer("initial_epoch", initial_epoch)
     steps_per_epoch = steps_per_epoch and integer("steps_per_epoch", steps_per_epoch, low=1)
     accumulate = integer("accumulate", accumulate, low=1)
-    seed = integer("seed", random.randrange(2**31) if seed is None else seed)
+    resumed = found(resume)
+    if seed is None:
+        seed = resumed[2]["trainer"]["settings"]["seed"] if resumed else random.randrange(2**31)
+    seed = integer("seed", seed)
     if nonfinite not in ("stop", "skip", "ignore"):
         raise ValueError(f"nonfinite={nonfinite!r} must be 'stop', 'skip' or 'ignore'")
     augmentation = steps_of(augment)
@@ -126,14 +144,24 @@ def fit(
         validate = None
         if validation is not None:
             evaluation = evaluation_for(model, validation.spec, jit_compile and isinstance(validation, Arrays))
-            validate = lambda: run_evaluation(evaluation, validation, callbacks, validation_steps)
-        run = Run(graph, source, callbacks, steps_per_epoch, validate, nonfinite)
+            validate = lambda heed: run_evaluation(evaluation, validation, callbacks, validation_steps, heed)
+        profile = Profile(profile, callbacks.callbacks)
+        run = Run(graph, source, callbacks, steps_per_epoch, validate, nonfinite, profile)
+        saves = any(isinstance(callback, Checkpoint) for callback in callbacks.callbacks)
+        settings = settings_of(source, accumulate, steps_per_epoch, shuffle, seed) if saves or resumed else {}
+        if resumed:
+            check_same(resumed, model, settings, epochs)
+        run.saver = Saver(run, augmentation, settings, resumed)
         traces = graph.traces
         try:
-            with controls.use(graph.controls):
-                run.epochs(initial_epoch, epochs, seed, accumulate, validation_freq)
+            with heeding_sigterm(saves) as run.heed, controls.use(graph.controls):
+                try:
+                    run.epochs(initial_epoch, epochs, seed, accumulate, validation_freq)
+                except Terminated:
+                    run.saver.save(leaving=True)
         finally:  # after Ctrl-C too the history tells what was done
             source.close()
+            profile.close()
             history = model.history
             history.updates, history.skipped, history.batch_sizes = run.updates, run.skipped, run.batch_sizes
             history.traces, history.jit_compile = graph.traces - traces, jit_compile

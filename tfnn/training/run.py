@@ -18,62 +18,84 @@ class Run:
         steps_per_epoch: updates of an epoch, or None for a pass over the source.
         validate: a function without arguments that gives the metrics on the validation data, or None.
         nonfinite: "stop", "skip" or "ignore".
+        profile: the `Profile` of the run.
     """
 
-    def __init__(self, graph, source, callbacks, steps_per_epoch=None, validate=None, nonfinite="stop"):
+    def __init__(self, graph, source, callbacks, steps_per_epoch, validate, nonfinite, profile):
         self.graph, self.controls, self.model = graph, graph.controls, graph.compiled.model
         self.source, self.callbacks, self.steps, self.validate = source, callbacks, steps_per_epoch, validate
-        self.nonfinite = nonfinite
+        self.nonfinite, self.profile, self.saver = nonfinite, profile, None
         self.every_update = any(wants(callback, TRAIN_HOOKS) for callback in callbacks.callbacks)
         self.progress = [c for c in callbacks.callbacks if isinstance(c, keras.callbacks.ProgbarLogger)]
-        self.step, self.updates, self.skipped, self.batch_sizes = 0, 0, 0, []
+        self.step, self.updates, self.skipped, self.batch_sizes, self.logs = 0, 0, 0, [], {}
+        self.heed = lambda: None
 
     def epochs(self, first, last, seed, micro_batches, validation_freq):
         """Trains from epoch `first` up to `last`, with `micro_batches` to an update at the start."""
-        self.model.stop_training, logs = False, {}
+        self.model.stop_training, self.last, resumed = False, last, self.saver.resumed
         self.callbacks.on_train_begin()
         first = self.graph.compiled.restored_epoch() or first
         self.controls.begin(None, first, seed, micro_batches)
         self.controls.begin(self.source.examples(self.steps, self.controls), first, seed, micro_batches)
+        if resumed:
+            self.saver.restore()
+            first = self.epoch
         for self.epoch in range(first, last):
             if self.model.stop_training:
                 break
-            logs = self.train()
-            if self.source.once and self.source.ended and (self.step < (self.steps or 0) or self.epoch + 1 < last):
-                raise ValueError(
-                    f"the generator ended in epoch {self.epoch} after {self.step} updates, and fit has {last} epochs"
-                    f" of {self.steps or 'all its'} updates: let it yield more, or give a PyDataset, which can be read again"
-                )
+            self.begin_epoch(self.saver.restore if resumed and self.step and self.epoch == first else None)
+            self.train()
             if self.validate is not None and self.graph.compiled.validates(self.epoch, validation_freq):
-                logs |= {f"val_{name}": value for name, value in self.validate().items()}
-            self.callbacks.on_epoch_end(self.epoch, logs)
-        if first < last:
+                self.logs |= {f"val_{name}": value for name, value in self.validate(self.heed).items()}
+            self.callbacks.on_epoch_end(self.epoch, self.logs)
+            self.saver.save(epoch_end=True)
+        if first < last or resumed:
             self.model.optimizer.finalize_variable_values(self.model.trainable_weights)
-        self.callbacks.on_train_end(logs)
+        self.callbacks.on_train_end(self.logs)
 
-    def train(self):
-        """One epoch. Gives its logs."""
+    def begin_epoch(self, restore):
+        """`restore` takes up an epoch in its middle, again, as callbacks may have set anew what was set when it began."""
         self.callbacks.on_epoch_begin(self.epoch)
-        self.batch_sizes.append(self.controls.batch_size if self.source.micro_batch else None)
-        self.begin_pass()
-        self.step, logs = 0, {}
+        if restore:
+            restore()
+        else:
+            self.step, self.logs = 0, {}
+            self.batch_sizes.append(self.controls.batch_size if self.source.micro_batch else None)
+            self.begin_pass()
         for bar in self.progress:  # now that the callbacks have set the batch size
             set_progress_target(bar, self.steps or self.source.batches(self.controls))
+
+    def train(self):
+        """The updates of an epoch; `logs` are those of its end."""
         listens = self.every_update or self.progress  # else nobody does, and Keras would still start a thread to tell
         while not (self.model.stop_training or self.source.ended or self.step == self.steps):
             if listens:
                 self.callbacks.on_train_batch_begin(self.step)
             result = self.piece(self.limit())
             if result is None:
-                self.begin_pass()
+                self.check_continues()
+                if self.steps and not self.step:  # a source of unknown length, which the last epoch had used up
+                    self.begin_pass()
                 continue
-            logs = result.logs if result.good else logs
+            logs = result.logs if result.good else self.logs
             if listens:
                 self.callbacks.on_train_batch_end(self.step - 1, logs)
-            logs = logs if result.epoch_logs is None else result.epoch_logs
+            self.logs = dict(logs if result.epoch_logs is None else result.epoch_logs)
+            self.saver.save()
+            self.profile.after(self.updates)
+            self.heed()
+        self.check_continues()
         if self.source.length is None and not self.steps:
             self.source.length = self.source.at[0]
-        return dict(logs)
+
+    def check_continues(self):
+        """Refuses to go on with a generator that has ended, as it cannot be read again."""
+        lacking = self.step < (self.steps or 0) or self.epoch + 1 < self.last
+        if self.source.once and self.source.ended and lacking and not self.model.stop_training:
+            raise ValueError(
+                f"the generator ended in epoch {self.epoch} after {self.step} updates, and {self.last} epochs of"
+                f" {self.steps or 'all its'} updates were to come: let it yield more, or give a PyDataset, which is read again"
+            )
 
     def begin_pass(self):
         """An epoch is a pass over the data; or `steps` updates, which go on where the last epoch ended."""
@@ -85,7 +107,8 @@ class Run:
     def limit(self):
         """Updates of the next piece."""
         updates = self.model.steps_per_execution if self.every_update else self.graph.pace.steps // self.controls.micro_batches
-        return max(1, min(updates, self.steps - self.step if self.steps else updates))
+        left = self.steps - self.step if self.steps else updates
+        return max(1, min(updates, left, self.saver.updates_until_due(), self.profile.updates_until(self.updates)))
 
     def piece(self, limit):
         """Up to `limit` updates in one call of the graph. Gives its `Result`, or None where the source had ended before.

@@ -1,0 +1,41 @@
+"""A window of updates under TensorFlow's profiler."""
+
+import pathlib
+
+import keras
+import tensorflow as tf
+
+
+class Profile:
+    """Profiles the updates from `start` up to `stop` of a run, for TensorBoard.
+
+    Args:
+        window: (start, stop), or None for no profile.
+        callbacks: of the run; the profile goes to the directory of their `keras.callbacks.TensorBoard`, else to "logs".
+
+    Raises:
+        ValueError: for a window that is no range of updates.
+    """
+
+    def __init__(self, window, callbacks):
+        self.window, self.running = tuple(window or ()), False
+        if window and not (len(self.window) == 2 and 0 <= self.window[0] < self.window[1]):
+            raise ValueError(f"profile={window!r} must be (start, stop): the first update, and the first one after the window")
+        boards = [callback for callback in callbacks if isinstance(callback, keras.callbacks.TensorBoard)]
+        self.directory = pathlib.Path(boards[0].log_dir if boards else "logs")
+
+    def updates_until(self, update):
+        """After how many updates the window begins or ends; a large number where it does not."""
+        if update in self.window[:1] and not self.running:
+            tf.profiler.experimental.start(str(self.directory))
+            self.running = True
+        return min((at - update for at in self.window if at > update), default=2**31)
+
+    def after(self, update):
+        if self.running and update >= self.window[1]:
+            self.close()
+
+    def close(self):
+        if self.running:
+            tf.profiler.experimental.stop()
+            self.running = False
