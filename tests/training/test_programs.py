@@ -1,5 +1,7 @@
 """Whole programs in the manner of Keras's guides and examples: with `model.fit` replaced by `tfnn.fit`, and nothing else."""
 
+import functools
+
 import keras
 import numpy as np
 import pytest
@@ -210,14 +212,20 @@ def sentences(fit, folder):
     return [model], history
 
 
-PROGRAMS = [tickets, variational_autoencoder, adversarial_networks, pictures_from_a_folder, sentences]
+PROGRAMS = {
+    tickets: {},
+    variational_autoencoder: {},
+    adversarial_networks: {"jit_compile": False},  # what keras.random draws under XLA are other numbers
+    pictures_from_a_folder: {},
+    sentences: {},
+}
 
 
 @pytest.mark.parametrize("program", PROGRAMS, ids=lambda program: program.__name__)
 def test_a_program_ends_where_it_ends_with_model_fit(program, tmp_path):
     """All its random numbers come from seeds: of Keras's generators, of tf.data, or of Python's for initial weights."""
     results = []
-    for name, fit in ("theirs", keras.Model.fit), ("ours", tfnn.fit):
+    for name, fit in ("theirs", keras.Model.fit), ("ours", functools.partial(tfnn.fit, **PROGRAMS[program])):
         keras.utils.set_random_seed(11)
         (tmp_path / name).mkdir()
         results.append(program(fit, tmp_path / name))

@@ -137,8 +137,9 @@ def fit(
             nonfinite = "ignore"
         jit_compile, _ = choose_jit(model, jit_compile, augmentation, source)
         graph = graph_for(model, source, steers or accumulate > 1, jit_compile, augmentation, nonfinite != "ignore")
-        if isinstance(source, Arrays):
-            graph.compiled.check_labels(source.data[1])
+        for part in source, validation:
+            if isinstance(part, Arrays):
+                graph.compiled.check_labels(part.data[1])
         if steers or accumulate > 1:
             graph.compiled.check_accumulates(accumulate, growable=isinstance(source, Arrays) and not jit_compile)
         validate = None
