@@ -12,8 +12,9 @@ from tfnn.layers import Dropout, GaussianDropout, SpatialDropout
 X = np.random.RandomState(0).uniform(1, 2, (200, 50)).astype("float32")
 
 OTHER_WORDS = ["test_dropout_negative_rate", "test_dropout_rate_greater_than_one"]  # of a message
-NAMESPACE = type("layers", (), {"Dropout": Dropout})
+NAMESPACE = type("layers", (), {"Dropout": Dropout, "GaussianDropout": GaussianDropout})
 globals().update(keras_tests("layers.regularization.dropout_test", layers=NAMESPACE, excepted=OTHER_WORDS))
+globals().update(keras_tests("layers.regularization.gaussian_dropout_test", layers=NAMESPACE))
 
 
 @pytest.mark.parametrize("scale_at", ["training", "test"])
@@ -38,8 +39,12 @@ def test_at_a_rate_of_0_and_1_it_keeps_and_drops_all():
 
 
 def test_the_rate_is_set_without_a_new_trace_or_read_from_a_variable():
-    variable = tf.Variable(0.0)
-    for layer, put in (own := Dropout(0.0), lambda p: setattr(own, "rate", p)), (Dropout(variable), variable.assign):
+    variable, of_keras, own = tf.Variable(0.0), keras.Variable(0.0), Dropout(0.0)
+    for layer, put in (
+        (own, lambda p: setattr(own, "rate", p)),
+        (Dropout(variable), variable.assign),
+        (Dropout(of_keras), of_keras.assign),
+    ):
         graph = tf.function(lambda x, layer=layer: layer(x, training=True))
         graph = graph.get_concrete_function(tf.TensorSpec([None, 50]))
         np.testing.assert_array_equal(graph(tf.constant(X)), X)
@@ -103,3 +108,20 @@ def test_refuses_what_is_out_of_range(options, message):
 def test_a_rate_set_later_is_checked():
     with pytest.raises(ValueError, match=r"rate=1.5 must be in \[0, 1\]"):
         Dropout(0.5).rate = 1.5
+
+
+def test_gaussian_noise_of_infinite_variance_is_refused():
+    with pytest.raises(ValueError, match=r"rate=1.0 must be in \[0, 1\)"):
+        GaussianDropout(1.0)
+
+
+@pytest.mark.parametrize("make", [Dropout, SpatialDropout, GaussianDropout])
+def test_integers_which_cannot_be_scaled_are_refused(make):
+    for training in True, False:
+        with pytest.raises(ValueError, match="must be floats, got int32"):
+            make(0.5)(np.ones((2, 3, 4), "int32"), training=training)
+
+
+def test_a_noise_shape_of_another_rank_is_refused():
+    with pytest.raises(ValueError, match=r"noise_shape=\(None, 1\) must have .* inputs \(2, 3, 4\)"):
+        Dropout(0.5, (None, 1))(np.ones((2, 3, 4), "float32"), training=True)

@@ -157,6 +157,9 @@ def test_adapt_of_integer_pixels():
         (tf.data.Dataset.range(5), "examples along the first axis"),
         (tf.data.Dataset.from_tensors(np.zeros((2, 3))).repeat(), "repeats without end"),
         ((x for x in [np.zeros((2, 3)), np.zeros((2, 4))]), r"shape \(2, 4\), but .* \(1, 3\)"),
+        (None, "needs data, got None"),
+        ({"a": np.zeros((2, 3))}, r"one layer, got a dict of \['a'\]"),
+        (tf.data.Dataset.from_tensors({"a": np.zeros((2, 3))}), r"one layer, got a dict of \['a'\]"),
         (np.array([[1.0], [np.nan]]), "finite"),
         (np.array([[1.0], [np.inf]]), "finite"),
     ],
@@ -173,6 +176,7 @@ def test_adapt_refuses_folders_without_images(tmp_path):
         Standardize().adapt(tmp_path / "none")
 
 
-def test_the_batch_axis_is_refused():
-    with pytest.raises(ValueError, match="axis=0"):
-        Standardize(axis=0).adapt(data())
+@pytest.mark.parametrize("axis", [0, -4, 4, 7, (1, 4), -5])
+def test_the_batch_axis_and_axes_that_are_not_there_are_refused(axis):
+    with pytest.raises(ValueError, match="axis=.* must be a known axis, not the batch"):
+        Standardize(axis=axis).adapt(data())

@@ -119,14 +119,36 @@ def test_augmentation_does_not_reach_the_export_as_it_does_keras_s(tmp_path):
     np.testing.assert_allclose(ours, expected, rtol=1e-5)
 
 
+@pytest.mark.parametrize(
+    "layer",
+    [
+        tfnn.layers.Dropout(0.3),
+        tfnn.layers.Dropout(0.3, scale_at="test"),
+        tfnn.layers.Dropout(tf.Variable(0.3), scale_at="test"),
+        tfnn.layers.SpatialDropout(0.3),
+        tfnn.layers.GaussianDropout(0.3),
+    ],
+)
+def test_dropout_of_every_form_is_exported_as_it_is_at_test(layer, tmp_path):
+    model = classifier(first=[layer])
+    answer = serve(tfnn.export(model, tmp_path / "m", preprocess=lambda x: x / 255), image=pictures())["probabilities"]
+    np.testing.assert_allclose(answer, model.predict(pictures() / 255, verbose=0), rtol=1e-5)
+
+
 class AlwaysRandom(keras.layers.Layer):
     def call(self, x):
         return x + keras.random.uniform(keras.ops.shape(x))
 
 
-def test_a_graph_that_draws_random_numbers_does_not_appear(tmp_path):
+class AlwaysNoisy(tfnn.layers.RandomGaussianNoise):
+    def call(self, x):
+        return super().call(x, training=True)
+
+
+@pytest.mark.parametrize("layer", [AlwaysRandom(), AlwaysNoisy(0.1)], ids=type)
+def test_a_graph_that_draws_random_numbers_does_not_appear(layer, tmp_path):
     with pytest.raises(ValueError, match="draws random numbers"):
-        tfnn.export(classifier(first=[AlwaysRandom()]), tmp_path / "new" / "model")
+        tfnn.export(classifier(first=[layer]), tmp_path / "new" / "model")
     assert not (tmp_path / "new").exists()
 
 

@@ -199,10 +199,42 @@ def test_masks_move_with_their_images(images):
     model = segmenter("sparse_categorical_crossentropy")
     tfnn.fit(model, x, x[..., 0], 20, 2, 0, augment=[*steps, Compare()], sample_weight=x[..., 0] + 1.0, jit_compile=False)
     assert seen
-    with pytest.raises(ValueError, match="of the size that was drawn for"):
+    with pytest.raises(ValueError, match=r"labels of shape \(4, 8\) are no masks of images \(8, 8, 1\)"):
         tfnn.fit(model, x, x[:, :4, :, 0], 20, augment=steps[:1], verbose=0)
     with pytest.raises(ValueError, match="the height and width of the images"):
         tfnn.fit(model, x, x[:, :4, :, 0], 20, augment=steps[1:], verbose=0)
+
+
+def detector():
+    inputs = keras.Input((8, 8, 1))
+    flat = LAYERS.Flatten()(inputs)
+    outputs = {
+        "boxes": LAYERS.Reshape((3, 4), name="boxes")(LAYERS.Dense(12)(flat)),
+        "class": LAYERS.Dense(2, name="class")(flat),
+    }
+    model = keras.Model(inputs, outputs)
+    model.compile(tfnn.optimizers.SGD(0.0), {"boxes": "mae", "class": "mse"})
+    return model
+
+
+def test_boxes_as_labels_move_by_an_object_of_the_users_own_and_are_refused_by_a_layer(images):
+    x = images[0]
+    boxes = np.sort(np.random.RandomState(0).uniform(0, 8, (100, 3, 4)).astype("float32"))
+    shift = tfnn.layers.RandomTranslation((0.25, 0.25), 0.0, "constant")
+
+    class Detection:
+        def augment_batch(self, x, y, sample_weight):
+            transform = shift.draw(x)
+            return transform.images(x), {**y, "boxes": transform.boxes(y["boxes"])}, sample_weight
+
+    model, y = detector(), {"boxes": boxes, "class": np.zeros((100, 2))}
+    found = tfnn.fit(model, x, y, 100, verbose=0, augment=Detection()).history["boxes_loss"][0]
+    shifted_x = np.concatenate([np.zeros_like(x[:, :2]), x[:, :-2]], 1)
+    shifted_boxes = np.clip(boxes + np.float32([0, 2, 0, 2]), 0, 8)
+    expected = np.abs(model.predict(shifted_x, verbose=0)["boxes"] - shifted_boxes).mean()
+    assert found == pytest.approx(expected, rel=1e-5)
+    with pytest.raises(ValueError, match=r"labels of shape \(3, 4\) are no masks .* boxes and points .* augment_batch"):
+        tfnn.fit(model, x, y, augment=shift, verbose=0)
 
 
 def test_masks_mixed_by_mixup_become_one_hot(images):

@@ -123,13 +123,13 @@ def sheet(columns, value_range, side=64):
     low, high = value_range
     height, width, channels = columns[0].shape[1:]
     zoom = max(1, side // max(height, width))
-    wide, high_ = width * zoom + GAP, height * zoom + GAP
-    paper = np.full((high_ * len(columns[0]) + GAP, wide * len(columns) + 5 * GAP, channels), 255, np.uint8)
+    wide, tall = width * zoom + GAP, height * zoom + GAP
+    paper = np.full((tall * len(columns[0]) + GAP, wide * len(columns) + 5 * GAP, channels), 255, np.uint8)
     for column, images in enumerate(columns):
         pixels = np.clip(np.round((images.astype(np.float64) - low) * (255 / (high - low))), 0, 255).astype(np.uint8)
         left = GAP + column * wide + (4 * GAP if column else 0)
         for row, image in enumerate(pixels.repeat(zoom, 1).repeat(zoom, 2)):
-            top = GAP + row * high_
+            top = GAP + row * tall
             paper[top : top + height * zoom, left : left + width * zoom] = image
     return paper
 

@@ -15,6 +15,11 @@ def dropout(x, u, rate):
     return tf.where(u >= tf.cast(rate, u.dtype), x, tf.zeros_like(x))
 
 
+def check_floats(layer, inputs):
+    if not inputs.dtype.is_floating:
+        raise ValueError(f"{layer.name} scales its inputs: they must be floats, got {inputs.dtype.name}")
+
+
 @keras.saving.register_keras_serializable("tfnn")
 class Dropout(keras.layers.Dropout):
     """Sets units to 0 at random while training, the arguments and defaults of `keras.layers.Dropout`.
@@ -30,13 +35,15 @@ class Dropout(keras.layers.Dropout):
     Under `tfnn.fit` the mask of an example is a function of (seed, epoch, example), whatever batch it is in.
 
     Args:
-        rate: p in [0, 1], or a `tf.Variable` of it. `layer.rate = p` takes effect at the next step, without a new trace.
+        rate: p in [0, 1], or a `tf.Variable` or `keras.Variable` of it. `layer.rate = p` takes effect at the next step,
+            without a new trace.
         noise_shape: the shape of the mask, with None for that of the input; an axis of 1 is dropped as a whole.
         seed: an int for use outside `tfnn.fit`, which brings its own.
         scale_at: "training" or "test".
 
     Raises:
-        ValueError: for a `rate` outside [0, 1] or another `scale_at`.
+        ValueError: for a `rate` outside [0, 1], another `scale_at`, inputs that are no floats, or a `noise_shape` of another
+            rank than theirs.
 
     Example:
         >>> model = keras.Sequential([keras.layers.Dense(64, "relu"), tfnn.layers.Dropout(0.5), keras.layers.Dense(10)])
@@ -45,8 +52,9 @@ class Dropout(keras.layers.Dropout):
     def __init__(self, rate, noise_shape=None, seed=None, *, scale_at="training", **kwargs):
         if scale_at not in SCALES:
             raise ValueError(f"scale_at={scale_at!r} must be one of {SCALES}")
-        super().__init__(1.0, noise_shape, seed, **kwargs)  # at a rate of 0 Keras leaves the seed's state out
-        self.rate, self.scale_at = rate, scale_at
+        super().__init__(0.5, noise_shape, seed, **kwargs)  # at a rate of 0 Keras leaves the seed's state out
+        self.rate = rate.value if isinstance(rate, keras.Variable) else rate  # Keras takes one of its own for a weight
+        self.scale_at = scale_at
 
     @property
     def rate(self):
@@ -57,8 +65,7 @@ class Dropout(keras.layers.Dropout):
 
     @rate.setter
     def rate(self, value):
-        if not 0 <= float(value) <= 1:
-            raise ValueError(f"rate={value} must be in [0, 1]")
+        self.check_rate(float(value))
         if isinstance(value, tf.Variable):
             self.held_rate = value
         elif "held_rate" in vars(self):
@@ -67,12 +74,17 @@ class Dropout(keras.layers.Dropout):
             with tf.init_scope():
                 self.held_rate = tf.Variable(value, dtype=tf.float32, trainable=False, name="rate")  # no weight of the model
 
+    def check_rate(self, rate):
+        if not 0 <= rate <= 1:
+            raise ValueError(f"rate={rate} must be in [0, 1]")
+
     def call(self, inputs, training=False):
+        check_floats(self, inputs)
+        outputs = self.dropped(inputs, self.noise(inputs)) if training else inputs
+        if self.scale_at != ("training" if training else "test"):
+            return outputs
         keep = 1 - tf.cast(self.held_rate, inputs.dtype)
-        if not training:
-            return inputs * keep if self.scale_at == "test" else inputs
-        outputs = self.dropped(inputs, self.noise(inputs))
-        return outputs if self.scale_at == "test" else tf.math.divide_no_nan(outputs, keep)
+        return tf.math.divide_no_nan(outputs, keep) if training else outputs * keep
 
     def dropped(self, inputs, u):
         return dropout(inputs, u, self.held_rate)
@@ -87,6 +99,8 @@ class Dropout(keras.layers.Dropout):
     def mask_shape(self, inputs):
         whole = [tf.shape(inputs)[axis] if size is None else size for axis, size in enumerate(inputs.shape)]
         asked = self.noise_shape or [None] * len(whole)
+        if len(asked) != len(whole):
+            raise ValueError(f"noise_shape={asked} must have a size or None for each axis of inputs {tuple(inputs.shape)}")
         return [size if given is None else given for size, given in zip(whole, asked, strict=True)]
 
     def get_config(self):
@@ -127,6 +141,9 @@ class GaussianDropout(Dropout):
         rate: p in [0, 1), as in `Dropout`.
         seed: as in `Dropout`.
 
+    Raises:
+        ValueError: for a `rate` outside [0, 1), or inputs that are no floats.
+
     Example:
         >>> layer = tfnn.layers.GaussianDropout(0.3)
     """
@@ -134,7 +151,12 @@ class GaussianDropout(Dropout):
     def __init__(self, rate, seed=None, **kwargs):
         super().__init__(rate, None, seed, scale_at="test", **kwargs)
 
+    def check_rate(self, rate):
+        if not 0 <= rate < 1:
+            raise ValueError(f"rate={rate} must be in [0, 1)")
+
     def call(self, inputs, training=False):
+        check_floats(self, inputs)
         return self.dropped(inputs, self.noise(inputs)) if training else inputs
 
     def dropped(self, inputs, u):

@@ -52,11 +52,11 @@ class Standardize(keras.layers.Layer):
         self.axis, self.invert = axis, invert
 
     def build(self, input_shape):
-        """Raises ValueError where `axis` is that of the batch or of unknown size."""
+        """Raises ValueError where `axis` is that of the batch, of unknown size or beyond the inputs' rank."""
         rank = len(input_shape)
         axes = () if self.axis is None else np.atleast_1d(self.axis)
         kept = sorted({int(axis) % rank for axis in axes})
-        if 0 in kept or any(input_shape[axis] is None for axis in kept):
+        if 0 in kept or any(not -rank <= axis < rank for axis in axes) or any(input_shape[axis] is None for axis in kept):
             raise ValueError(f"axis={self.axis} of inputs of shape {tuple(input_shape)} must be a known axis, not the batch")
         self.reduced = tuple(axis for axis in range(rank) if axis not in kept)
         shape = tuple(input_shape[axis] if axis in kept else 1 for axis in range(rank))
@@ -75,7 +75,11 @@ class Standardize(keras.layers.Layer):
         if isinstance(data, list):
             data = np.asarray(data)
         total = None
+        if data is None:
+            raise ValueError("adapt needs data, got None")
         for batch in batches(data):
+            if isinstance(batch, dict):
+                raise ValueError(f"adapt takes the inputs of this one layer, got a dict of {sorted(batch)}")
             for x in batches(np.asarray(batch)):
                 if x.size:
                     self.check(x)

@@ -2,6 +2,8 @@
 
 import numpy as np
 
+DRAWS = "Multinomial", "BitwiseXor"  # of exclusive ors consists Threefry, from which `tfnn.random` draws
+
 
 def check_outputs(model, from_logits):
     """Refuses outputs that are no probabilities, which a forgotten softmax gives."""
@@ -21,7 +23,7 @@ def check_random_operations(signatures):
     for name, function in signatures.items():
         graph = function.get_concrete_function().graph.as_graph_def()
         nodes = [*graph.node, *(node for part in graph.library.function for node in part.node_def)]
-        random = {node.op for node in nodes if "Random" in node.op or node.op == "Multinomial"}
+        random = {node.op for node in nodes if "Random" in node.op or node.op in DRAWS}
         if random:
             raise ValueError(
                 f"the signature {name} draws random numbers ({', '.join(sorted(random))}): a layer of the model does so"

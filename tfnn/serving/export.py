@@ -118,6 +118,8 @@ def classifier(model, size, channels, labels, preprocess, prepare, from_logits, 
         return answer(tf.map_fn(lambda one: fit_size(pixels.decode(one)), image_bytes, fn_output_signature=model_image))
 
     module.served = {"serving_default": serving_default, "image_bytes": image_bytes}
+    # also what is no weight of the model, such as the rate of a dropout that scales at test
+    module.read = [variable for served in module.served.values() for variable in served.get_concrete_function().variables]
     return module
 
 

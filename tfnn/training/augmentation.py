@@ -29,8 +29,18 @@ def applied(step, x, y, sample_weight):
     if not (hasattr(step, "draw") and any(map(per_pixel, keras.tree.flatten((y, sample_weight))))):
         return call(step, x, training=True), y, sample_weight
     transform = step.draw(x)
-    move = lambda a: transform.masks(a) if per_pixel(a) and transform.matrix is not None else a
-    return transform.images(x), *keras.tree.map_structure(move, (y, sample_weight))
+
+    def moved(a):
+        if not per_pixel(a) or transform.matrix is None:
+            return a
+        if not a.shape[1:3].is_compatible_with(x.shape[1:3]):
+            raise ValueError(
+                f"labels of shape {tuple(a.shape[1:])} are no masks of images {tuple(x.shape[1:])}; for boxes and points give"
+                f" an object with augment_batch(x, y, sample_weight), which applies {step.name}.draw(x)"
+            )
+        return transform.masks(a)
+
+    return transform.images(x), *keras.tree.map_structure(moved, (y, sample_weight))
 
 
 def per_pixel(a):

@@ -65,11 +65,12 @@ def fit(
             batch. A step is an update, of `accumulate` batches. The batches of a PyDataset are shuffled, too.
         augment: a layer or function of x, or a list of them, applied in turn to each training batch in the graph, and
             neither to validation data nor in the saved model. A layer is called with `training=True`; tfnn's geometric
-            layers move masks, which are labels or weights (B, H, W) or (B, H, W, C), with their images. What has a method
-            `augment_batch(x, y, sample_weight)`, as `tfnn.layers.MixUp` and `CutMix` have, gives all three anew. Where
-            labels are mixed, integer labels (validation data's too) become one-hot, so loss and metrics must be those of
-            one-hot labels, as "categorical_crossentropy"; accuracy in training then counts how often the most probable
-            class is the one with the largest share of the label.
+            layers move masks, which are labels or weights (B, H, W) or (B, H, W, C), with their images; labels of one or
+            two axes stay as they are, a box (B, 4) too. What has a method `augment_batch(x, y, sample_weight)`, as
+            `tfnn.layers.MixUp` and `CutMix` have, gives all three anew. Where labels are mixed, integer labels (validation
+            data's too) become one-hot, so loss and metrics must be those of one-hot labels, as
+            "categorical_crossentropy"; accuracy in training then counts how often the most probable class is the one with
+            the largest share of the label.
         accumulate: how many batches of `batch_size` one update sums: b = accumulate · batch_size examples, with the memory
             of `batch_size`.
         nonfinite: what a loss, or a weight after an update, that is not finite does. "stop" puts the model back as it was

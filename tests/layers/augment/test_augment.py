@@ -9,6 +9,7 @@ from tensorflow.core.protobuf.saved_model_pb2 import SavedModel
 import tfnn
 from tfnn import layers
 from tfnn.layers import Augment, RandomBrightness, RandomErasing, RandomFlip, RandomRotation, RandomTranslation, RandomZoom
+from tfnn.serving.checks import DRAWS
 
 
 def all_kinds():
@@ -174,7 +175,7 @@ def small_model(module):
 def random_operations(path):
     graph = SavedModel.FromString((path / "saved_model.pb").read_bytes()).meta_graphs[0].graph_def
     nodes = [*graph.node, *(node for function in graph.library.function for node in function.node_def)]
-    return {node.op for node in nodes if "Random" in node.op}
+    return {node.op for node in nodes if "Random" in node.op or node.op in DRAWS}
 
 
 def test_an_exported_model_draws_nothing_though_keras_bakes_its_layers_in(tmp_path):
@@ -193,6 +194,8 @@ def test_an_exported_model_draws_nothing_though_keras_bakes_its_layers_in(tmp_pa
     np.testing.assert_allclose(answers[0], ours(x.astype("float32"), training=False), rtol=1e-5)
     ours.export(tmp_path / "ours", verbose=False)  # nor with Keras's own exporter
     assert not random_operations(tmp_path / "ours")
+    served = tf.saved_model.load(tmp_path / "ours")
+    np.testing.assert_allclose(served.serve(x.astype("float32")), answers[0], rtol=1e-5)
 
 
 @pytest.mark.parametrize(
@@ -209,17 +212,25 @@ def test_an_exported_model_draws_nothing_though_keras_bakes_its_layers_in(tmp_pa
         (lambda: RandomFlip("diagonal"), "mode='diagonal'"),
         (lambda: layers.RandomCrop(0, 5), "height=0"),
         (lambda: layers.RandomCrop(5, 5, padding=-1), "padding=-1"),
+        (lambda: layers.RandomCrop(5, 5.5), "width=5.5 must be an integer"),
+        (lambda: layers.RandomCrop("5", 5), "height=5 must be an integer"),
+        (lambda: layers.RandomResizedCrop(5.5, 5), "height=5.5 must be an integer"),
         (lambda: layers.RandomResizedCrop(5, 5, scale=(0, 1)), "scale="),
         (lambda: layers.RandomResizedCrop(5, 5, ratio=2), "ratio=2"),
         (lambda: RandomBrightness(float("nan")), "factor=nan"),
         (lambda: RandomBrightness(0.1, (1, 0)), "value_range=.* lowest"),
         (lambda: RandomBrightness(0.1, 255), "value_range=255"),
+        (lambda: RandomBrightness(0.1, (0, float("inf"))), "value_range=.*finite"),
         (lambda: layers.RandomContrast(1.5), "factor=1.5"),
         (lambda: layers.RandomSaturation((-0.1, 0.5)), "factor="),
         (lambda: layers.RandomHue(2), "factor=2"),
         (lambda: layers.RandomGaussianNoise(-1), "stddev=-1"),
         (lambda: RandomErasing(scale=(0.1, 1.2)), "scale="),
         (lambda: Augment([]), "at least one layer"),
+        (lambda: Augment(RandomFlip()), "must be a list"),
+        (lambda: Augment([Augment([RandomFlip()])]), "layers must be single layers"),
+        (lambda: Augment([RandomFlip(), layers.MixUp()]), r"MixUp mixes labels.*augment=\[Augment\(\[...\]\), MixUp\(\)\]"),
+        (lambda: Augment([layers.CutMix()]), r"CutMix mixes labels.*, CutMix\(\)\]"),
         (lambda: Augment([keras.layers.RandomFlip()]), "layers must be .*augment"),
         (lambda: Augment([RandomRotation(0.1), RandomZoom(0.1, fill_mode="wrap")]), "agree on .*wrap"),
         (lambda: Augment([RandomRotation(0.1), RandomZoom(0.1, interpolation="nearest")]), "agree on .*nearest"),
@@ -242,10 +253,25 @@ def test_arguments_out_of_range_are_refused(make, message):
         (layers.RandomCrop(9, 4), (2, 8, 8, 1), "a crop of 9 × 4 .* got 8 × 8"),
         (Augment([layers.RandomCrop(4, 4), layers.RandomCrop(5, 5)]), (2, 8, 8, 1), "a crop of 5 × 5 .* got 4 × 4"),
         (RandomErasing(fill_value=(1, 2)), (2, 8, 8, 3), "fill_value=.* 3 channels"),
+        (RandomErasing(fill_value=np.ones(2)), (2, 8, 8, 3), "fill_value=.* 3 channels"),
     ],
 )
 def test_images_that_a_layer_cannot_act_on_are_refused(layer, shape, message):
-    with pytest.raises(ValueError, match=message):
-        layer(np.zeros(shape, "float32"), training=True)
+    for training in True, False:
+        with pytest.raises(ValueError, match=message):
+            layer(np.zeros(shape, "float32"), training=training)
     with pytest.raises(ValueError, match=message):
         layer(keras.Input(batch_shape=shape))
+
+
+def test_a_dict_is_told_of_draw():
+    with pytest.raises(ValueError, match=r"got a dict of \['images', 'labels'\]: draw\(images\) moves masks"):
+        RandomFlip()({"images": images(), "labels": np.zeros(4)}, training=True)
+
+
+def test_images_with_an_unknown_number_of_channels():
+    augment = Augment([RandomRotation(0.1), layers.RandomHue(0.1), RandomErasing(fill_value=(1, 2, 3))])
+    for training in True, False:
+        call = lambda x, training=training: augment(x, training=training)
+        graph = tf.function(call, input_signature=[tf.TensorSpec([None, 8, 8, None])])
+        assert graph(images(2, height=8, width=8)).shape == (2, 8, 8, 3)

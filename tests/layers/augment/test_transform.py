@@ -86,12 +86,45 @@ def test_a_single_image_has_single_masks_points_and_boxes():
     np.testing.assert_allclose(transform.boxes([[1.0, 2, 3, 4]]), [[2, 3, 4, 5]], atol=1e-5)
 
 
+@pytest.mark.parametrize("batched", [False, True])
+def test_in_tf_data_one_draw_moves_image_mask_and_boxes(batched):
+    x = np.zeros((12, 10, 14, 1), "uint8")
+    x[:, 3:6, 2:8] = 9
+    boxes = np.tile(np.float32([[2, 3, 8, 6]]), (12, 1, 1))
+    layer = layers.Augment([layers.RandomFlip(), layers.RandomTranslation(0.1, 0.1, "constant", "nearest")])
+
+    def move(image, mask, boxes):
+        transform = layer.draw(image)
+        return transform.images(image), transform.masks(mask), transform.boxes(boxes)
+
+    data = tf.data.Dataset.from_tensor_slices((x, x[..., 0], boxes))
+    data = data.batch(5).map(move).unbatch() if batched else data.map(move)
+    places = set()
+    for image, mask, ((left, top, right, bottom),) in data.as_numpy_iterator():
+        np.testing.assert_array_equal(image[..., 0], mask)
+        rows, columns = np.nonzero(mask)
+        edges = columns.min(), rows.min(), columns.max() + 1, rows.max() + 1
+        np.testing.assert_allclose((left, top, right, bottom), edges, atol=0.51)  # the nearest whole pixel
+        places.add(edges)
+    assert len(places) > 3
+
+
 def test_changes_of_values_leave_masks_points_and_boxes():
     x = np.full((2, 6, 6, 3), 9.0, "float32")
     transform = layers.RandomBrightness((0.5, 0.5)).draw(x)
     assert np.asarray(transform.images(x)).min() > 100
     for what, value in ("masks", x), ("points", [[[1.0, 2]]] * 2), ("boxes", [[[1.0, 2, 3, 4]]] * 2):
         np.testing.assert_array_equal(getattr(transform, what)(value), value)
+
+
+@pytest.mark.parametrize(
+    "what, shape", [("boxes", (2, 4)), ("boxes", (3, 5, 4)), ("boxes", (2, 5, 3)), ("points", (2, 2)), ("points", (2, 5, 3))]
+)
+def test_boxes_and_points_of_another_shape_are_refused(what, shape):
+    transform = layers.RandomRotation(0.1).draw(np.zeros((2, 6, 6, 3), "float32"))
+    with pytest.raises(ValueError, match=f"{what} of shape .* must be .B, N, [24]. for images"):
+        getattr(transform, what)(np.zeros(shape))
+    assert transform.boxes(np.zeros((2, 0, 4))).shape == (2, 0, 4)
 
 
 @pytest.mark.parametrize("shape", [(2, 7, 6, 1), (2, 6, 7), (6, 6)])

@@ -3,6 +3,7 @@
 import keras
 
 from tfnn.layers.augment.base import Augmentation
+from tfnn.layers.augment.mixing import Mixing
 
 
 @keras.saving.register_keras_serializable("tfnn")
@@ -29,10 +30,13 @@ class Augment(Augmentation):
 
     def __init__(self, layers, seed=None, **kwargs):
         super().__init__(seed, **kwargs)
+        if not isinstance(layers, list | tuple) or not layers:
+            raise ValueError(f"layers={layers} must be a list of at least one layer")
         self.layers = [keras.saving.deserialize_keras_object(layer) if isinstance(layer, dict) else layer for layer in layers]
-        if not self.layers:
-            raise ValueError("layers must hold at least one layer")
         for layer in self.layers:
+            if isinstance(layer, Mixing):
+                kind = type(layer).__name__
+                raise ValueError(f"{kind} mixes labels, too: put it behind the others, augment=[Augment([...]), {kind}()]")
             if not isinstance(layer, Augmentation) or isinstance(layer, Augment):
                 raise ValueError(f"layers must be single layers of tfnn.layers.augment, got {layer}")
         self.sampling  # noqa: B018 members that disagree are refused here rather than at the first call

@@ -1,6 +1,7 @@
 """What all layers of augmentation share: shapes, dtypes, random numbers, when they act."""
 
 import functools
+import math
 
 import keras
 import numpy as np
@@ -52,9 +53,10 @@ class Augmentation(keras.layers.Layer):
 
     def at_rest(self, images):
         """What is served: the images themselves, but for crops, which take the middle."""
-        shape, (_, *size, _) = sizes(images)
+        shape, (_, *size, channels) = sizes(images)
         matrices = []
         for member in self.members():
+            member.check(*size, channels)
             if isinstance(member, Geometric):
                 matrices += member.resting(*size)
                 size = member.output_size(*size)
@@ -127,8 +129,8 @@ class Pixelwise(Augmentation):
 
     def __init__(self, value_range, seed=None, **kwargs):
         super().__init__(seed, **kwargs)
-        if np.shape(value_range) != (2,) or not value_range[0] < value_range[1]:
-            raise ValueError(f"value_range={value_range} must be a pair, the lowest pixel and the highest")
+        if np.shape(value_range) != (2,) or not -math.inf < value_range[0] < value_range[1] < math.inf:
+            raise ValueError(f"value_range={value_range} must be a finite pair, the lowest pixel and the highest")
         self.value_range = value_range
 
     def change(self, x, u):
@@ -140,12 +142,14 @@ class Pixelwise(Augmentation):
 
 
 def check_rgb(layer, channels):
-    if channels != 3:
+    if isinstance(channels, int) and channels != 3:
         raise ValueError(f"{layer.name} needs images of red, green and blue, got {channels} channels")
 
 
 def sizes(images):
     """The static shape, and [B, H, W, C] with tensors for what is unknown."""
+    if isinstance(images, dict):
+        raise ValueError(f"images must be a tensor, got a dict of {sorted(images)}: draw(images) moves masks and boxes, too")
     images = tf.convert_to_tensor(images)
     check_shape(images.shape)
     dynamic = tf.shape(images)

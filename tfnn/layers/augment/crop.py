@@ -5,6 +5,7 @@ import tensorflow as tf
 
 from tfnn.layers.augment import affine
 from tfnn.layers.augment.base import Geometric
+from tfnn.layers.augment.limits import integer
 
 
 @keras.saving.register_keras_serializable("tfnn")
@@ -22,7 +23,7 @@ class RandomCrop(Geometric):
         fill_mode, fill_value: of the padding, as in `RandomTranslation`.
 
     Raises:
-        ValueError: for sizes below 1, a negative padding or images that are smaller than the window.
+        ValueError: for sizes or a padding that are no such integers, or images that are smaller than the window.
 
     Example:
         >>> images = tfnn.layers.RandomCrop(28, 28)(images, training=True)
@@ -30,9 +31,8 @@ class RandomCrop(Geometric):
 
     def __init__(self, height, width, seed=None, padding=0, fill_mode="reflect", fill_value=0.0, **kwargs):
         super().__init__(None, fill_mode, fill_value, seed, **kwargs)
-        if not (height >= 1 and width >= 1 and padding >= 0):
-            raise ValueError(f"height={height} and width={width} must be positive, padding={padding} at least 0")
-        self.height, self.width, self.padding = height, width, padding
+        self.height, self.width = integer("height", height, 1), integer("width", width, 1)
+        self.padding = integer("padding", padding, 0)
 
     def count(self, height, width, channels):
         return 2

@@ -62,12 +62,12 @@ class CutMix(Mixing):
 
     def mixes_labels(self, x, y):
         self.check_images(x)
-        self.check_labels(y)
+        self.check_labels(x, y)
         return not all(of_pixels(a, x) for a in keras.tree.flatten(y))
 
     def augment_batch(self, x, y, sample_weight):
         self.check_images(x)
-        self.check_labels(y)
+        self.check_labels(x, y)
         u, centre_y, centre_x = self.uniforms(x, 3)
         inside = boxes(beta(u, self.alpha), centre_y, centre_x, tf.shape(x)[1], tf.shape(x)[2])
         lam = 1 - tf.reduce_mean(tf.cast(inside, tf.float32), [1, 2])

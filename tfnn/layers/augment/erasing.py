@@ -1,6 +1,7 @@
 """Occlusion: random erasing, cutout (lecture, section 7)."""
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 from tfnn.layers.augment.base import Pixelwise
@@ -50,7 +51,7 @@ class RandomErasing(Pixelwise):
         return 6 + (height * width * channels if self.fill_value is None else 0)
 
     def check(self, height, width, channels):
-        if isinstance(self.fill_value, list | tuple) and len(self.fill_value) not in (1, channels):
+        if self.fill_value is not None and isinstance(channels, int) and np.size(self.fill_value) not in (1, channels):
             raise ValueError(f"fill_value={self.fill_value} must have a number for each of {channels} channels")
 
     def change(self, x, u):

@@ -1,6 +1,7 @@
 """What MixUp and CutMix share: pairs of examples, λ for each pair, labels that become mixtures."""
 
 import math
+import numbers
 
 import keras
 import tensorflow as tf
@@ -33,7 +34,7 @@ class Mixing(keras.layers.Layer):
 
     def __init__(self, alpha, seed=None, **kwargs):
         super().__init__(**kwargs)
-        if not 0 < alpha < math.inf:
+        if not isinstance(alpha, numbers.Real) or not 0 < alpha < math.inf:
             raise ValueError(f"alpha={alpha} must be positive and finite")
         self.alpha, self.seed = alpha, seed
         self.seed_generator = keras.random.SeedGenerator(seed)
@@ -42,9 +43,13 @@ class Mixing(keras.layers.Layer):
         """`count` numbers for each image, as a list of tensors (B,)."""
         return tf.unstack(random.uniforms(tf.shape(images)[0], count, self.seed_generator), axis=1)
 
-    def check_labels(self, y):
+    def check_labels(self, x, y):
         if not keras.tree.flatten(y) or any(a is None for a in keras.tree.flatten(y)):
             raise ValueError(f"{self.name} mixes labels: it needs y, got {y}")
+        rows = keras.tree.flatten(x)[0].shape[:1]
+        for a in keras.tree.flatten(y):
+            if not rows.is_compatible_with(a.shape[:1]):
+                raise ValueError(f"{self.name} mixes examples of a batch: y of shape {a.shape} must have {rows[0]}, as x has")
 
     def mixed_label(self, a, lam):
         if a.dtype.is_floating:

@@ -34,11 +34,11 @@ class MixUp(Mixing):
         super().__init__(alpha, seed, name=name, **kwargs)
 
     def mixes_labels(self, x, y):
-        self.check_labels(y)
+        self.check_labels(x, y)
         return True
 
     def augment_batch(self, x, y, sample_weight):
-        self.check_labels(y)
+        self.check_labels(x, y)
         (u,) = self.uniforms(keras.tree.flatten(x)[0], 1)
         lam = beta(u, self.alpha)
         x, sample_weight = keras.tree.map_structure(self.floating, (x, sample_weight))

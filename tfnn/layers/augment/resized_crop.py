@@ -7,7 +7,7 @@ import tensorflow as tf
 
 from tfnn.layers.augment import affine
 from tfnn.layers.augment.base import Geometric
-from tfnn.layers.augment.limits import between, limits
+from tfnn.layers.augment.limits import between, integer, limits
 
 
 @keras.saving.register_keras_serializable("tfnn")
@@ -36,9 +36,8 @@ class RandomResizedCrop(Geometric):
 
     def __init__(self, height, width, scale=(0.08, 1.0), ratio=(3 / 4, 4 / 3), interpolation="bilinear", seed=None, **kwargs):
         super().__init__(interpolation, None, None, seed, **kwargs)
-        if not (height >= 1 and width >= 1):
-            raise ValueError(f"height={height} and width={width} must be positive")
-        self.height, self.width, self.scale, self.ratio = height, width, scale, ratio
+        self.height, self.width = integer("height", height, 1), integer("width", width, 1)
+        self.scale, self.ratio = scale, ratio
         self.scale_limits = limits("scale", scale, 1e-6, 1, None)
         self.log_ratio_limits = [math.log(bound) for bound in limits("ratio", ratio, 1e-3, 1e3, None)]
 

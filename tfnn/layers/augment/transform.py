@@ -12,10 +12,15 @@ class Transform:
     Points and boxes are in pixels of a plane where the image covers [0, W] × [0, H]: the pixel in row i and column j has
     its centre at (x, y) = (j + ½, i + ½). They follow the picture, not its mirrored or repeated copies outside of it.
 
+    Under `tfnn.fit(..., augment=)` masks move by themselves; boxes and points as labels do with an object such as this:
+
     Example:
-        >>> transform = tfnn.layers.Augment([tfnn.layers.RandomFlip(), tfnn.layers.RandomRotation(0.1)]).draw(images)
-        >>> images, masks = transform.images(images), transform.masks(masks)
-        >>> boxes = transform.boxes(boxes)  # (B, N, 4): left, top, right, bottom
+        >>> flip = tfnn.layers.RandomFlip()
+        >>> class Detection:
+        ...     def augment_batch(self, x, y, sample_weight):
+        ...         transform = flip.draw(x)
+        ...         return transform.images(x), {**y, "boxes": transform.boxes(y["boxes"])}, sample_weight
+        >>> tfnn.fit(model, images, {"boxes": boxes, "class": classes}, augment=Detection())
     """
 
     def __init__(self, shape, size, matrix, sampling, changes):
@@ -46,20 +51,27 @@ class Transform:
 
     def points(self, points):
         """Key points (B, N, 2) of (x, y); some may lie outside of the image."""
-        points = self.expanded(tf.cast(points, tf.float32))
+        points = self.expanded(self.sets_of("points", points, 2))
         if self.matrix is not None:
             points = affine.apply(affine.inverse(self.matrix), points - 0.5) + 0.5
         return self.like_input(points)
 
     def boxes(self, boxes):
         """Boxes (B, N, 4) of left, top, right, bottom: the upright hull of each turned box, cut off at the image's edges."""
-        boxes = self.expanded(tf.cast(boxes, tf.float32))
+        boxes = self.expanded(self.sets_of("boxes", boxes, 4))
         left, top, right, bottom = tf.unstack(boxes, axis=-1)
         corners = [tf.stack(corner, -1) for corner in ((left, top), (right, top), (left, bottom), (right, bottom))]
         moved = tf.stack([self.expanded(self.points(self.like_input(corner))) for corner in corners], axis=2)
         height, width = (tf.cast(length, tf.float32) for length in self.size)
         hull = tf.concat([tf.reduce_min(moved, 2), tf.reduce_max(moved, 2)], axis=-1)
         return self.like_input(tf.clip_by_value(hull, 0.0, tf.stack([width, height, width, height])))
+
+    def sets_of(self, what, tensor, count):
+        tensor = tf.cast(tensor, tf.float32)
+        if not tensor.shape.is_compatible_with((*self.shape[:-3], None, count)):
+            letters = "B, N" if len(self.shape) == 4 else "N"
+            raise ValueError(f"{what} of shape {tensor.shape} must be ({letters}, {count}) for images {self.shape}")
+        return tensor
 
     def batch_of(self, what, tensor):
         tensor = tf.convert_to_tensor(tensor)
