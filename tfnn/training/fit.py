@@ -108,7 +108,11 @@ def fit(
         >>> history = tfnn.fit(model, x, y, batch_size=32, epochs=10, validation_split=0.1, seed=1)
     """
     epochs, initial_epoch = integer("epochs", epochs), integer("initial_epoch", initial_epoch)
-    steps_per_epoch = steps_per_epoch and integer("steps_per_epoch", steps_per_epoch, low=1)
+    for name, steps in ("steps_per_epoch", steps_per_epoch), ("validation_steps", validation_steps):
+        if steps is not None:
+            integer(name, steps, low=1)
+    if not isinstance(validation_freq, (list, tuple, set)):
+        integer("validation_freq", validation_freq, low=1)
     accumulate = integer("accumulate", accumulate, low=1)
     resumed = found(resume)
     if seed is None:
