@@ -27,6 +27,7 @@ class Compiled:
         if model.distribute_strategy.num_replicas_in_sync > 1:
             raise ValueError("tfnn.fit trains on one device, but the model's strategy has several replicas: use model.fit")
         self.own_step = next((own for own in ("train_step", "compute_metrics") if overrides(model, own)), None)
+        self.own_loss = overrides(model, "train_step") or overrides(model, "test_step") or overrides(model, "compute_loss")
         self.own_test_step = overrides(model, "test_step") or overrides(model, "compute_metrics")
         self.model, self.optimizer, self.classes = model, model.optimizer, []
 
@@ -38,6 +39,8 @@ class Compiled:
         Args:
             spec: (x, y, sample_weight) of a batch as tensor specs; the number of examples is None.
         """
+        if spec[1] is None and self.model._compile_loss is not None and not self.own_loss:
+            raise ValueError(f"model {self.model.name!r} is compiled with a loss, which needs labels y, and got none")
         if not self.own_step:
             self.model._symbolic_build(data_batch=spec)
             self.weights = self.model.trainable_variables

@@ -67,11 +67,12 @@ def run_evaluation(evaluation, source, callbacks, steps=None, heed=lambda: None)
     callbacks.on_test_begin()
     model.stop_evaluating = False
     source.seek(0)
-    while more and step != steps and not model.stop_evaluating:
+    last = steps or source.length
+    while more and step != last and not model.stop_evaluating:
         callbacks.on_test_batch_begin(step)
-        limit = 1 if every_batch else pace.steps
+        limit = model.steps_per_execution if every_batch else pace.steps
         began = time.perf_counter()
-        batches, more, told = source.evaluate(evaluation, min(limit, steps - step) if steps else limit, fresh=not step)
+        batches, more, told = source.evaluate(evaluation, min(limit, last - step) if last else limit, fresh=not step)
         if not batches:
             break
         pace.record(batches, time.perf_counter() - began)
@@ -81,7 +82,7 @@ def run_evaluation(evaluation, source, callbacks, steps=None, heed=lambda: None)
     source.close()
     if not step:
         raise ValueError("evaluation needs at least one batch, and the data gave none")
-    logs = {name: keras.tree.map_structure(float_of, value) for name, value in logs.items()}
+    logs = {name: keras.tree.map_structure(float_of, value) for name, value in sorted(logs.items())}
     callbacks.on_test_end(logs)
     evaluation.compiled.remember()
     return logs

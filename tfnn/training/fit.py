@@ -109,7 +109,11 @@ def fit(
         >>> history = tfnn.fit(model, x, y, batch_size=32, epochs=10, validation_split=0.1, seed=1)
     """
     epochs, initial_epoch = integer("epochs", epochs), integer("initial_epoch", initial_epoch)
-    steps_per_epoch = steps_per_epoch and integer("steps_per_epoch", steps_per_epoch, low=1)
+    for name, steps in ("steps_per_epoch", steps_per_epoch), ("validation_steps", validation_steps):
+        if steps is not None:
+            integer(name, steps, low=1)
+    if not isinstance(validation_freq, (list, tuple, set)):
+        integer("validation_freq", validation_freq, low=1)
     accumulate = integer("accumulate", accumulate, low=1)
     resumed = found(resume)
     if seed is None:
@@ -139,8 +143,9 @@ def fit(
             nonfinite = "ignore"
         jit_compile, why = choose_jit(model, jit_compile, augmentation, source)
         graph, new_trace = graph_for(model, source, steers or accumulate > 1, jit_compile, augmentation, nonfinite != "ignore")
-        if isinstance(source, Arrays):
-            graph.compiled.check_labels(source.data[1])
+        for part in source, validation:
+            if isinstance(part, Arrays):
+                graph.compiled.check_labels(part.data[1])
         if steers or accumulate > 1:
             graph.compiled.check_accumulates(accumulate, growable=isinstance(source, Arrays) and not jit_compile)
         validate = None

@@ -114,12 +114,12 @@ class TrainingGraph:
         run = self.strategy.run
         if self.compiled.own_step:
             logs, good = run(self.whole, (batch, stream))
-            return good, logs
+            return good | (not self.guard), logs
         return self.apply(run(self.step.part, (None, batch, stream))), {}
 
     def apply(self, total):
         self.strategy.run(self.step.update, (total,))
-        return total[2]
+        return total[2] | (not self.guard)
 
 
 class ArrayGraph(TrainingGraph):

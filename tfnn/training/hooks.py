@@ -16,7 +16,7 @@ TEST_HOOKS = "on_test_batch_begin", "on_test_batch_end"
 def wants(callback, hooks=TRAIN_HOOKS):
     """Whether a callback has work to do at each batch: every one is then a piece of the run."""
     known = next((known for known in KNOWN if isinstance(callback, known)), None)
-    if known and hooks == TRAIN_HOOKS and KNOWN[known](callback):
+    if known and KNOWN[known](callback) and any(hook in vars(known) for hook in hooks):
         return True
     plain = known or keras.callbacks.Callback
     return any(getattr(type(callback), hook) is not getattr(plain, hook) or hook in vars(callback) for hook in hooks)

@@ -10,7 +10,7 @@ OF_ROWS = tf.RaggedTensor, tf.SparseTensor  # arrays that have examples, but no 
 
 
 def integer(name, value, low=0):
-    if isinstance(value, bool) or int(value) != value or not low <= value < 2**31:
+    if value is None or isinstance(value, bool) or int(value) != value or not low <= value < 2**31:
         raise ValueError(f"{name}={value!r} must be an integer of at least {low} and below 2**31")
     return int(value)
 

@@ -30,7 +30,8 @@ class Stream:
         self.once = isinstance(x, types.GeneratorType)
         self.source = Ordered(x, shuffle, seed) if isinstance(x, keras.utils.PyDataset) else x
         self.adapter = adapter_for(self.source, class_weight)
-        self.length, self.endless = self.adapter.num_batches, False
+        self.length = self.adapter.num_batches
+        self.endless = isinstance(x, keras.utils.PyDataset) and self.length is None
         if isinstance(x, tf.data.Dataset):
             self.endless = x.cardinality() == tf.data.INFINITE_CARDINALITY
         self.dataset = dataset_of(self.adapter, model)

@@ -28,6 +28,15 @@ SLOW_ON_CPU = (
 )
 
 
+STEPS = "train_step", "test_step", "compute_loss", "compute_metrics"
+
+
+def own_code(layer):
+    """Whether a layer or model is of neither Keras nor tfnn, or a subclass with steps of its own."""
+    home = type(layer).__module__.split(".")[0]
+    return home not in ("keras", "tfnn") or any(step in vars(layer) for step in STEPS)
+
+
 def choose_jit(model, asked, augmentation=(), source=None):
     """Whether to compile the training graph with XLA, and why.
 
@@ -62,6 +71,9 @@ def choose_jit(model, asked, augmentation=(), source=None):
         return True, "a GPU gains from fused kernels"
     if model.jit_compile:
         return True, "as compiled"
+    for part in [model, *layers]:
+        if own_code(part):
+            return False, f"{type(part).__name__} may hold what XLA cannot compile, and Keras, too, runs it without"
     for layer in layers:
         if isinstance(layer, SLOW_ON_CPU):
             return False, f"XLA on a CPU is slow at {type(layer).__name__}"
