@@ -57,7 +57,7 @@ class Reshuffled(Batches):
         self.turns += 1
 
     def __getitem__(self, index):
-        order = np.random.RandomState(self.turns).permutation(60)[index * 16 : index * 16 + 16]
+        order = np.random.RandomState(1 + self.turns).permutation(60)[index * 16 : index * 16 + 16]
         return tuple(a[order] for a in self.arrays)
 
 

@@ -212,6 +212,13 @@ def layers_of(model, include_self=False):
     return list(model._flatten_layers(include_self=include_self))
 
 
+def code_of(model):
+    """The model, its layers, and the losses and metrics that were given to `compile` as objects or functions."""
+    metrics = model._compile_metrics
+    given = [model.loss, metrics and [metrics._user_metrics, metrics._user_weighted_metrics]]
+    return [model, *layers_of(model), *(p for p in keras.tree.flatten(given) if p is not None and not isinstance(p, str))]
+
+
 def call(layer, x, training):
     """A layer's, model's or function's outputs; `training` is told to those that ask for it."""
     return layer(x, training=training) if getattr(layer, "_call_has_training_arg", False) else layer(x)

@@ -1,9 +1,11 @@
 """When to compile with XLA: a rule that can be read, not a race of timings."""
 
+import inspect
+
 import keras
 
 from tfnn.distribute import device_type
-from tfnn.training.compiled import layers_of
+from tfnn.training.compiled import code_of, layers_of
 
 # XLA's CPU backend runs these slower than TensorFlow's own kernels do, convolutions inside loops above all.
 SLOW_ON_CPU = (
@@ -31,10 +33,11 @@ SLOW_ON_CPU = (
 STEPS = "train_step", "test_step", "compute_loss", "compute_metrics"
 
 
-def own_code(layer):
-    """Whether a layer or model is of neither Keras nor tfnn, or a subclass with steps of its own."""
-    home = type(layer).__module__.split(".")[0]
-    return home not in ("keras", "tfnn") or any(step in vars(layer) for step in STEPS)
+def own_code(part):
+    """Whether a model, layer, loss or metric is neither Keras's nor tfnn's, or holds a function of its user."""
+    home = getattr(part if inspect.isfunction(part) else type(part), "__module__", "").split(".")[0]
+    own_step = isinstance(part, keras.Model) and any(step in vars(part) for step in STEPS)
+    return home not in ("keras", "tfnn") or own_step or isinstance(part, keras.layers.Lambda)
 
 
 def choose_jit(model, asked, augmentation=(), source=None):
@@ -71,9 +74,10 @@ def choose_jit(model, asked, augmentation=(), source=None):
         return True, "a GPU gains from fused kernels"
     if model.jit_compile:
         return True, "as compiled"
-    for part in [model, *layers]:
+    for part in code_of(model):
         if own_code(part):
-            return False, f"{type(part).__name__} may hold what XLA cannot compile, and Keras, too, runs it without"
+            name = getattr(part, "__name__", type(part).__name__)
+            return False, f"{name} may hold what XLA cannot compile, and Keras, too, runs it without"
     for layer in layers:
         if isinstance(layer, SLOW_ON_CPU):
             return False, f"XLA on a CPU is slow at {type(layer).__name__}"
