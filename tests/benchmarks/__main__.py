@@ -1,6 +1,7 @@
 """Prints how tfnn compares with its peers on this machine: `python -m tests.benchmarks fit [--json FILE]`.
 
-fit: `tfnn.fit` against `model.fit`, PyTorch, JAX. threads: the rule for intra-op threads. accuracy: the digits, ten seeds.
+fit: `tfnn.fit` against `model.fit`, PyTorch, JAX. trainer: the same with streams, hooks, validation, mixed precision, and
+what a checkpoint costs in time, the data in memory. threads: the rule for intra-op threads. accuracy: the digits, ten seeds.
 optimizers: one update of ResNet-50's weights against Keras, optax, PyTorch.
 layers: a step of ResNet-20 with tfnn's BatchNorm against the same with Keras's.
 augmentation: flip, shift, rotate and zoom against Keras's four layers, albumentations. augmented_accuracy: what
@@ -19,7 +20,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
 from tests.benchmarks.timing import HEADER
 
-SUITES = ("fit", "threads", "accuracy", "optimizers", "layers", "augmentation", "augmented_accuracy")
+SUITES = ("fit", "trainer", "threads", "accuracy", "optimizers", "layers", "augmentation", "augmented_accuracy")
 
 
 def main():

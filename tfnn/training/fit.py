@@ -172,6 +172,7 @@ def fit(
         finally:  # after Ctrl-C too the history tells what was done
             source.close()
             profile.close()
+            run.saver = None  # a circle, which would keep the data in memory until Python looks for circles
             history = model.history
             history.updates, history.skipped, history.batch_sizes = run.updates, run.skipped, run.batch_sizes
             history.traces, history.jit_compile = graph.traces - traces, jit_compile

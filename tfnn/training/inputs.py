@@ -6,6 +6,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+LARGE = 2**24  # bytes
 OF_ROWS = tf.RaggedTensor, tf.SparseTensor  # arrays that have examples, but no dense form
 
 
@@ -48,8 +49,28 @@ def tensor(array):
         array = np.asarray(array)
         if array.dtype == object:
             raise ValueError("tfnn.fit trains on arrays of numbers, got an array of objects (rows of different length?)")
+    if isinstance(array, np.ndarray) and array.nbytes >= LARGE and not tf.config.list_logical_devices("GPU"):
+        return copied_once(array)
     array = tf.convert_to_tensor(array)
     return tf.cast(array, keras.config.floatx()) if array.dtype.is_floating else array
+
+
+def copied_once(array):
+    """A tensor of a numpy array, on the CPU. `tf.convert_to_tensor` holds a second copy while it makes one.
+
+    Tensors begin at multiples of 64 bytes, numpy's arrays do not: so the copy is made into a buffer that does, and the
+    tensor takes that over.
+    """
+    dtype = np.dtype(keras.config.floatx()) if np.issubdtype(array.dtype, np.floating) else array.dtype
+    try:
+        size = array.size * dtype.itemsize
+        buffer = np.empty(size + 64, np.uint8)
+        begin = -buffer.ctypes.data % 64
+        aligned = buffer[begin : begin + size].view(dtype).reshape(array.shape)
+        aligned[...] = array
+        return tf.experimental.dlpack.from_dlpack(aligned.__dlpack__())
+    except (BufferError, RuntimeError, TypeError, tf.errors.OpError):  # a dtype that the protocol does not know
+        return tf.convert_to_tensor(array.astype(dtype))
 
 
 def count(data):
