@@ -73,8 +73,9 @@ PEAK = """
     x, y = np.zeros((400_000, 64), "float32"), np.zeros(400_000, "int32")
     model = compiled(dense)
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    fit = {"xla": tfnn.fit, "graph": lambda *a, **k: tfnn.fit(*a, **k, jit_compile=False), "keras": keras.Model.fit}[sys.argv[1]]
-    fit(model, x, y, batch_size=1024, epochs=2, verbose=0)
+    fit = keras.Model.fit if sys.argv[1] == "keras" else tfnn.fit
+    more = {"jit_compile": False} if sys.argv[1] == "graph" else {}
+    fit(model, x, y, batch_size=1024, epochs=2, verbose=0, **more)
     print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024)
 """
 
