@@ -5,12 +5,12 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-import tfnn
+from tests.training import oracle
 from tests.training.oracle import HELD, X, Y, assert_same_run, compiled, dense, trained
 
 CALLBACKS = keras.callbacks
 VALIDATED = {"validation_data": HELD, "validation_batch_size": 12}
-BOTH = keras.Model.fit, tfnn.fit
+BOTH = keras.Model.fit, oracle.fit
 
 
 HOOKS = [
@@ -171,7 +171,7 @@ def test_a_lambda_callback_hears_the_same():
         trained(compiled(), {"callbacks": [CALLBACKS.LambdaCallback(**hooks)]}, fit)
         return calls
 
-    assert heard(tfnn.fit) == heard(keras.Model.fit) != []
+    assert heard(oracle.fit) == heard(keras.Model.fit) != []
 
 
 def stop(model, *_):
@@ -192,7 +192,7 @@ def test_stop_training_is_obeyed_in_every_hook(hook):
 def test_a_run_that_is_stopped_before_its_first_update_makes_none(hook):
     """Keras makes one."""
     calls = []
-    model, history = trained(compiled(), {**VALIDATED, "callbacks": [record(calls), listener(stop, [hook])]}, tfnn.fit)
+    model, history = trained(compiled(), {**VALIDATED, "callbacks": [record(calls), listener(stop, [hook])]}, oracle.fit)
     assert history.updates == int(model.optimizer.iterations) == 0
     assert (calls[0][0], calls[-1][0]) == ("on_train_begin", "on_train_end")
     assert trained(compiled(), {"callbacks": [listener(stop, [hook])]}, keras.Model.fit)[0].optimizer.iterations == 1
@@ -211,7 +211,7 @@ def test_an_exception_from_a_callback_passes_and_the_next_fit_works(hook):
 
         return trained(compiled(), VALIDATED, fits)
 
-    assert_same_run(run(tfnn.fit), run(keras.Model.fit))
+    assert_same_run(run(oracle.fit), run(keras.Model.fit))
 
 
 def test_stop_evaluating_is_obeyed():
@@ -258,7 +258,7 @@ def test_backup_and_restore_goes_on_as_under_model_fit(save_freq, tmp_path):
         _, history = trained(compiled(), {"epochs": 4}, crashing)
         return history.model, history
 
-    assert_same_run(run(tfnn.fit, "ours"), run(keras.Model.fit, "theirs"))
+    assert_same_run(run(oracle.fit, "ours"), run(keras.Model.fit, "theirs"))
 
 
 def test_csv_logger_writes_the_same_table(tmp_path):
@@ -288,7 +288,7 @@ def test_tensorboard_shows_the_same_curves(update_freq, tmp_path):
                             found[part, value.tag, event.step] = float(tf.make_ndarray(value.tensor))
         return found
 
-    expected, found = scalars(keras.Model.fit, "theirs"), scalars(tfnn.fit, "ours")
+    expected, found = scalars(keras.Model.fit, "theirs"), scalars(oracle.fit, "ours")
     assert sorted(found) == sorted(expected) != []
     for key, value in expected.items():
         if "steps_per_second" not in key[1]:
@@ -313,7 +313,7 @@ def test_a_list_put_together_before_is_taken_as_it_is():
 
         return trained(compiled(), {}, fits)
 
-    assert_same_run(run(tfnn.fit), run(keras.Model.fit))
+    assert_same_run(run(oracle.fit), run(keras.Model.fit))
 
 
 def test_params_and_model_are_told_to_callbacks():
@@ -324,4 +324,4 @@ def test_params_and_model_are_told_to_callbacks():
         assert watch.model is model
         return seen
 
-    assert told(tfnn.fit) == told(keras.Model.fit)
+    assert told(oracle.fit) == told(keras.Model.fit)

@@ -3,7 +3,7 @@
 import keras
 import pytest
 
-import tfnn
+from tests.training import oracle
 from tests.training.oracle import DATA, HELD, HELD_W, LAYERS, W, X, Y, assert_same_run, compare, compiled, trained
 from tests.training.sources import (
     AVERAGED,
@@ -126,13 +126,13 @@ def test_weights_and_history_are_those_of_model_fit(case):
 
 
 def test_data_of_unknown_length_counts_its_updates():
-    model, history = trained(*CASES["lengths that differ, LSTM"], tfnn.fit)
+    model, history = trained(*CASES["lengths that differ, LSTM"], oracle.fit)
     assert int(model.optimizer.iterations) == history.updates == 3 * 4
 
 
 def test_a_py_dataset_hears_the_end_of_each_epoch_once():
     """Keras's `fit` calls `on_epoch_end` also before the first epoch."""
     data = Reshuffled()
-    ours = trained(compiled(), {"x": data}, tfnn.fit)
+    ours = trained(compiled(), {"x": data}, oracle.fit)
     assert data.turns == 3
     assert_same_run(ours, trained(compiled(), {"x": Reshuffled(turns=-1)}, keras.Model.fit))

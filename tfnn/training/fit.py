@@ -1,5 +1,6 @@
 """`tfnn.fit`: the arguments of `model.fit`, run in pieces of one static graph."""
 
+import functools
 import random
 
 import keras
@@ -109,52 +110,48 @@ def fit(
         >>> history = tfnn.fit(model, x, y, batch_size=32, epochs=10, validation_split=0.1, seed=1)
     """
     epochs, initial_epoch = integer("epochs", epochs), integer("initial_epoch", initial_epoch)
-    for name, steps in ("steps_per_epoch", steps_per_epoch), ("validation_steps", validation_steps):
-        if steps is not None:
-            integer(name, steps, low=1)
-    if not isinstance(validation_freq, (list, tuple, set)):
-        integer("validation_freq", validation_freq, low=1)
     accumulate = integer("accumulate", accumulate, low=1)
+    check_positive(
+        steps_per_epoch=steps_per_epoch, validation_steps=validation_steps, validation_batch_size=validation_batch_size
+    )
+    if not isinstance(validation_freq, (list, tuple, set)):
+        check_positive(validation_freq=validation_freq)
+    if nonfinite not in ("stop", "skip", "ignore"):
+        raise ValueError(f"nonfinite={nonfinite!r} must be 'stop', 'skip' or 'ignore'")
     resumed = found(resume)
     if seed is None:
         seed = resumed[2]["trainer"]["settings"]["seed"] if resumed else random.randrange(2**31)
-    seed = integer("seed", seed)
-    if nonfinite not in ("stop", "skip", "ignore"):
-        raise ValueError(f"nonfinite={nonfinite!r} must be 'stop', 'skip' or 'ignore'")
-    augmentation = steps_of(augment)
+    seed, augmentation = integer("seed", seed), steps_of(augment)
     with model.distribute_strategy.scope():
         if validation_split and validation_data is None:
             (x, y, sample_weight), validation_data = split(x, y, sample_weight, validation_split)
-        batches = dict(batch_size=batch_size, model=model)
-        source = source_of(
-            x, y, sample_weight, steps=steps_per_epoch, class_weight=class_weight, shuffle=shuffle, seed=seed, **batches
-        )
-        validation = None
-        if validation_batch_size is not None:
-            integer("validation_batch_size", validation_batch_size, low=1)
+        read = functools.partial(source_of, model=model)
+        ordered = dict(class_weight=class_weight, shuffle=shuffle, seed=seed)
+        source, validation = read(x, y, sample_weight, batch_size=batch_size, steps=steps_per_epoch, **ordered), None
         if validation_data is not None:
-            batches["batch_size"] = validation_batch_size or batch_size
-            data = keras.utils.unpack_x_y_sample_weight(validation_data)
-            validation = source_of(*data, steps=validation_steps, **batches)
+            held, size = keras.utils.unpack_x_y_sample_weight(validation_data), validation_batch_size or batch_size
+            validation = read(*held, batch_size=size, steps=validation_steps)
         soften_labels(model, augmentation, source, validation)
+
         callbacks = callback_list(callbacks, model, verbose, epochs, steps_per_epoch or source.length)
-        steers = any(isinstance(callback, controls.BatchSteering) for callback in callbacks.callbacks)
-        if any(isinstance(callback, keras.callbacks.TerminateOnNaN) for callback in callbacks.callbacks):
-            nonfinite = "ignore"
+        has = lambda kind: any(isinstance(callback, kind) for callback in callbacks.callbacks)
+        nonfinite = "ignore" if has(keras.callbacks.TerminateOnNaN) else nonfinite
         jit_compile, why = choose_jit(model, jit_compile, augmentation, source)
-        graph, new_trace = graph_for(model, source, steers or accumulate > 1, jit_compile, augmentation, nonfinite != "ignore")
+        sums = accumulate > 1 or has(controls.BatchSteering)
+        graph, new_trace = graph_for(model, source, sums, jit_compile, augmentation, nonfinite != "ignore")
         for part in source, validation:
             if isinstance(part, Arrays):
                 graph.compiled.check_labels(part.data[1])
-        if steers or accumulate > 1:
+        if sums:
             graph.compiled.check_accumulates(accumulate, growable=isinstance(source, Arrays) and not jit_compile)
         validate = None
         if validation is not None:
             evaluation = evaluation_for(model, validation.spec, jit_compile and isinstance(validation, Arrays))
             validate = lambda heed: run_evaluation(evaluation, validation, callbacks, validation_steps, heed)
+
         profile = Profile(profile, callbacks.callbacks)
         run = Run(graph, source, callbacks, steps_per_epoch, validate, nonfinite, profile)
-        saves = any(isinstance(callback, Checkpoint) for callback in callbacks.callbacks)
+        saves = has(Checkpoint)
         settings = settings_of(source, accumulate, steps_per_epoch, shuffle, seed) if saves or resumed else {}
         if resumed:
             check_same(resumed, model, settings, epochs)
@@ -177,6 +174,12 @@ def fit(
             history.updates, history.skipped, history.batch_sizes = run.updates, run.skipped, run.batch_sizes
             history.traces, history.jit_compile = graph.traces - traces, jit_compile
     return model.history
+
+
+def check_positive(**numbers):
+    for name, number in numbers.items():
+        if number is not None:
+            integer(name, number, low=1)
 
 
 def callback_list(callbacks, model, verbose, epochs, steps):
