@@ -1,9 +1,14 @@
 """A run that is stopped at any moment, by anything, ends with the bits of one that never was."""
 
+import concurrent.futures
 import os
 import pathlib
 import random
 import shutil
+import signal
+import subprocess
+import sys
+import time
 
 import keras
 import numpy as np
@@ -11,9 +16,11 @@ import pytest
 import tensorflow as tf
 
 import tfnn
+from tests.training import killed
 from tfnn.callbacks import Checkpoint
 from tfnn.training import checkpoint
 
+ROOT = pathlib.Path(__file__).parents[2]
 ROOT = pathlib.Path(__file__).parents[2]
 ROWS, BATCH, EPOCHS = 80, 32, 2  # 3 updates an epoch, the last a smaller one
 
@@ -77,7 +84,8 @@ def fit(directory=None, *callbacks, model=None, optimizer=None, save_freq=1, mon
     arrays = {f"weight {index}": weight for index, weight in enumerate(model.get_weights())}
     arrays |= {f"optimizer {index}": v.numpy() for index, v in enumerate(model.optimizer.variables)}
     arrays |= {f"history {name}": np.array(values) for name, values in history.history.items()}
-    told = {"epochs": history.epoch, "updates": history.updates, "sizes": history.batch_sizes, "skipped": history.skipped}
+    told = {"epochs": history.epoch, "updates": history.updates, "skipped": history.skipped}
+    told["sizes"] = [size or 0 for size in history.batch_sizes]
     return arrays | {name: np.array(value) for name, value in told.items()}
 
 
@@ -239,3 +247,83 @@ def test_a_seed_that_was_drawn_is_kept(tmp_path):
     shutil.rmtree(tmp_path / checkpoint.names(tmp_path)[-1])
     random.seed(99)
     assert_same(fit(tmp_path, seed=None), whole)
+
+
+# Real processes ------------------------------------------------------------------------------------------------------
+
+
+def process(*arguments, **options):
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    return subprocess.Popen([sys.executable, *map(str, arguments)], env=environment, cwd=ROOT, **pipes, **options)
+
+
+def struck(moment, kind, directory, out, random):
+    """Starts a run of `killed.py`, or goes on with one, and ends it at a moment of that sort. Gives its exit status."""
+    before = entries(directory)
+    running = process("-m", "tests.training.killed", kind, directory, out)
+    assert running.stdout.readline() == "begins\n", running.communicate()[1]
+    written = random.randint(1, 4)
+    if moment == "starting":
+        time.sleep(random.uniform(0, 2))
+    else:
+        while running.poll() is None and len(entries(directory) - before) < written:
+            time.sleep(0.002)
+    if moment == "writing":
+        while running.poll() is None and not half_written(directory):
+            pass
+    elif moment != "starting":
+        time.sleep(random.uniform(0, 0.1))
+    running.send_signal(signal.SIGTERM if moment == "terminated" else signal.SIGKILL)
+    running.communicate(timeout=60)
+    return running.returncode
+
+
+def entries(directory):
+    return set(checkpoint.names(directory))
+
+
+def half_written(directory):
+    return [name for name in hidden(directory) if name.startswith(checkpoint.WRITING)]
+
+
+def assert_survives(kind, moments, path, whole):
+    """`whole`: what the run ends with that was never ended; gives how many of the ends struck, and left half-written."""
+    random_, statuses, halves = random.Random(kind), [], 0
+    for moment in moments:
+        statuses.append(struck(moment, kind, path / "run", path / "out.npz", random_))
+        halves += bool(half_written(path / "run")) if (path / "run").exists() else 0
+    last = process("-m", "tests.training.killed", kind, path / "run", path / "out.npz")
+    _, errors = last.communicate()
+    assert last.returncode == 0, errors
+    assert hidden(path / "run") == []
+    with np.load(path / "out.npz") as found:
+        assert_same(dict(found), whole)
+    ended = {"terminated": -signal.SIGTERM}
+    assert statuses == [ended.get(moment, -signal.SIGKILL) for moment in moments]
+    return halves
+
+
+def never_ended(kind, path):
+    killed.run(kind, path / "whole", path / "whole.npz")
+    with np.load(path / "whole.npz") as whole:
+        return dict(whole)
+
+
+def in_turn_and_two_at_a_time(kinds, moments, path):
+    for kind in kinds:
+        (path / kind).mkdir()
+    wholes = {kind: never_ended(kind, path / kind) for kind in kinds}
+    with concurrent.futures.ThreadPoolExecutor(2) as pool:
+        return sum(pool.map(lambda kind: assert_survives(kind, moments, path / kind, wholes[kind]), kinds))
+
+
+def test_a_killed_process_goes_on_to_the_same_bits(tmp_path):
+    in_turn_and_two_at_a_time(["grown", "tf.data"], ["writing"], tmp_path)
+
+
+@pytest.mark.slow
+def test_a_process_killed_again_and_again_goes_on_to_the_same_bits(tmp_path):
+    """36 ends of runs of six kinds: while they start, train, write a checkpoint; 6 of them by SIGTERM."""
+    moments = ["training", "starting", "writing", "terminated", "writing", "training"]
+    assert in_turn_and_two_at_a_time(killed.KINDS, moments, tmp_path) >= 3
