@@ -13,19 +13,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from tests.cli.conftest import FAST
 from tfnn.cli import main
 from tfnn.diagnose import interval
-
-FAST = ["--model", "mlp", "--epochs", "3", "--warmup", "1", "--grow-batch", "1:64,2:128"]
-
-
-@pytest.fixture(scope="module")
-def run(tmp_path_factory):
-    """One real training in a process of its own: (its folder, what it printed)."""
-    folder = tmp_path_factory.mktemp("train") / "run"
-    command = [sys.executable, "-m", "tfnn", "train", *FAST, "--out", str(folder)]
-    output = subprocess.run(command, check=True, capture_output=True, text=True)
-    return folder, output.stdout
 
 
 def test_train_tells_what_it_runs_on_and_what_came_of_it(run):

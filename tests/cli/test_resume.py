@@ -9,7 +9,8 @@ import keras
 import numpy as np
 import pytest
 
-from tests.cli.test_cli import FAST, refused
+from tests.cli.conftest import FAST
+from tests.cli.test_cli import refused
 from tfnn.cli import main
 
 

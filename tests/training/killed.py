@@ -11,7 +11,7 @@ import tensorflow as tf
 
 import tfnn
 
-EPOCHS, BATCH, SAVE_FREQ = 10, 16, 3
+EPOCHS, BATCH, SAVE_FREQ = 20, 16, 3
 KINDS = "arrays", "xla", "grown", "tf.data", "PyDataset", "generator"
 
 
@@ -73,7 +73,7 @@ def run(kind, directory, out):
         tfnn.callbacks.Checkpoint(directory, SAVE_FREQ),
     ]
     if kind == "grown":
-        callbacks.append(tfnn.callbacks.BatchSizeScheduler({2: 32, 4: 48}))
+        callbacks.append(tfnn.callbacks.BatchSizeScheduler({6: 32, 12: 48}))
     model = network()
     print("begins", flush=True)
     history = tfnn.fit(

@@ -273,7 +273,7 @@ def struck(moment, kind, directory, out, random):
         while running.poll() is None and not half_written(directory):
             pass
     elif moment != "starting":
-        time.sleep(random.uniform(0, 0.1))
+        time.sleep(random.uniform(0, 0.05))
     running.send_signal(signal.SIGTERM if moment == "terminated" else signal.SIGKILL)
     running.communicate(timeout=60)
     return running.returncode
@@ -327,3 +327,140 @@ def test_a_process_killed_again_and_again_goes_on_to_the_same_bits(tmp_path):
     """36 ends of runs of six kinds: while they start, train, write a checkpoint; 6 of them by SIGTERM."""
     moments = ["training", "starting", "writing", "terminated", "writing", "training"]
     assert in_turn_and_two_at_a_time(killed.KINDS, moments, tmp_path) >= 3
+
+
+# An epoch, or the validation after one, that has no end but by the signal.
+ENDLESS = """
+import signal, sys, time
+import keras, numpy as np, tensorflow as tf
+import tfnn
+directory, phase, handled = sys.argv[1:]
+if handled:
+    signal.signal(signal.SIGTERM, lambda *_: print("handled", flush=True))
+x, y = np.zeros((64, 4), "float32"), np.zeros(64, "int32")
+endless = tf.data.Dataset.from_tensor_slices((x, y)).repeat().batch(8)
+model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(3, "softmax")])
+model.compile("sgd", "sparse_categorical_crossentropy")
+say = keras.callbacks.LambdaCallback(on_epoch_begin=lambda *_: print("training", flush=True))
+say.on_test_begin = lambda logs=None: print("validation", flush=True)
+steps = {"training": 2**30, "validation": 20}[phase]
+tfnn.fit(model, endless, steps_per_epoch=steps, validation_data=endless, validation_steps=2**30, verbose=0,
+    callbacks=[tfnn.callbacks.Checkpoint(directory), say], seed=1)
+"""
+
+
+@pytest.mark.parametrize("phase, handled", [("training", ""), ("validation", "yes")])
+def test_sigterm_saves_the_run_and_takes_its_course(phase, handled, tmp_path):
+    running = process("-c", ENDLESS, tmp_path / "run", phase, handled)
+    while running.stdout.readline().strip() != phase:
+        assert running.poll() is None, running.communicate()[1]
+    time.sleep(2)
+    began = time.perf_counter()
+    running.send_signal(signal.SIGTERM)
+    output, errors = running.communicate(timeout=60)
+    assert time.perf_counter() - began < 8  # half a second and the write are meant; the machine is shared
+    assert running.returncode == (128 + signal.SIGTERM if handled else -signal.SIGTERM)
+    assert ("handled" in output) == bool(handled) and "Traceback" not in errors
+    _, _, meta = checkpoint.newest(tmp_path / "run")
+    assert meta["trainer"]["updates"] == meta["trainer"]["step"] > 0 and meta["trainer"]["mid_epoch"]
+    assert (meta["trainer"]["step"] == 20) == (phase == "validation")
+
+
+# What is refused -----------------------------------------------------------------------------------------------------
+
+
+def wider():
+    model = keras.Sequential([keras.Input((6,)), keras.layers.Dense(7, "relu"), keras.layers.Dense(3, "softmax")])
+    model.compile(tfnn.optimizers.Adam(0.01), "sparse_categorical_crossentropy", metrics=["accuracy"], jit_compile=False)
+    return model
+
+
+@pytest.mark.parametrize(
+    "change, message",
+    [
+        (lambda: {"model": wider()}, "weight .*kernel has shape .6, 7., the checkpoint's .6, 5.;"),
+        (lambda: {"optimizer": tfnn.optimizers.SGD(0.1)}, "optimizer is tfnn.SGD, the checkpoint's tfnn.Adam"),
+        (lambda: {"optimizer": tfnn.optimizers.Adam(0.01, amsgrad=True)}, "amsgrad is True, the checkpoint's False"),
+        (lambda: {"x": data()[0][::-1]}, "the data differ"),
+        (lambda: {"x": data(79)[0], "y": data(79)[1]}, "the data differ"),
+        (lambda: {"batch_size": 16}, "batch_size is 16, the checkpoint's 32"),
+        (lambda: {"seed": 8}, "seed is 8, the checkpoint's 7"),
+        (lambda: {"shuffle": False}, "shuffle is False, the checkpoint's True"),
+        (lambda: {"accumulate": 2}, "accumulate is 2, the checkpoint's 1"),
+        (lambda: {"steps_per_epoch": 2}, "steps_per_epoch is 2, the checkpoint's None"),
+        (lambda: {"epochs": 0}, "1 epochs are done, and epochs=0 asks for fewer"),
+        (lambda: {"resume": None}, "holds checkpoints of a run, up to update-00000003: go on from them with resume="),
+    ],
+)
+def test_another_run_is_refused_in_one_line_and_the_checkpoints_stay(change, message, first_epoch, tmp_path):
+    directory = shutil.copytree(first_epoch, tmp_path / "run")
+    with pytest.raises(ValueError, match=message) as error:
+        fit(directory, **change())
+    assert "\n" not in str(error.value)
+    assert checkpoint.newest(directory)[0].name == checkpoint.name_of(3)
+
+
+@pytest.fixture(scope="module")
+def first_epoch(tmp_path_factory):
+    """The checkpoints of a run of one epoch."""
+    directory = tmp_path_factory.mktemp("first") / "run"
+    fit(directory, epochs=1)
+    return directory
+
+
+def test_a_directory_that_cannot_serve_is_refused_before_the_first_update(tmp_path):
+    (tmp_path / "file").write_text("")
+    (tmp_path / "foreign").mkdir()
+    (tmp_path / "foreign" / "notes.txt").write_text("")
+    listener = StopAt()
+    for directory, error, message in (
+        (tmp_path / "file", NotADirectoryError, "no directory of checkpoints"),
+        (tmp_path / "foreign", ValueError, "holds other things than checkpoints: notes.txt"),
+        ("/proc/run", OSError, "cannot make the directory"),
+    ):
+        with pytest.raises(error, match=message):
+            fit(directory, listener)
+    assert listener.heard == []
+    assert os.listdir(tmp_path / "foreign") == ["notes.txt"]
+
+
+def damage(path):
+    content = bytearray((path / "arrays.bin").read_bytes())
+    content[10] ^= 1
+    (path / "arrays.bin").write_bytes(content)
+
+
+def test_a_damaged_checkpoint_is_passed_over_and_the_bits_are_the_same(first_epoch, tmp_path):
+    directory = shutil.copytree(first_epoch, tmp_path / "run")
+    damage(directory / checkpoint.name_of(3))
+    with pytest.warns(UserWarning, match="update-00000003 is passed over: .*arrays.bin has another checksum"):
+        found = fit(directory)
+    assert_same(found, fit())
+
+
+def test_all_damaged_is_an_error_and_not_a_new_run(first_epoch, tmp_path):
+    directory = shutil.copytree(first_epoch, tmp_path / "run")
+    for name in checkpoint.names(directory):
+        damage(directory / name)
+    with pytest.warns(UserWarning, match="passed over"), pytest.raises(ValueError, match="all its 3 checkpoints are damaged"):
+        fit(directory)
+
+
+FULL = """
+import resource, sys
+from tests.training.test_resume import StopAt, fit
+class Fills(StopAt):
+    def on_epoch_begin(self, epoch, logs=None):
+        if epoch:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (400, 400))
+fit(sys.argv[1], Fills())
+"""
+
+
+def test_a_full_disk_is_one_clear_error_and_a_later_resume_goes_on(tmp_path):
+    _, errors = process("-c", FULL, tmp_path).communicate()
+    last = errors.strip().splitlines()[-1]
+    assert "cannot write arrays.bin of checkpoint update-00000004" in last
+    assert last.endswith("(File too large); the last good checkpoint is update-00000003")
+    assert hidden(tmp_path) == []
+    assert_same(fit(tmp_path), fit())

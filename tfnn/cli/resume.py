@@ -36,5 +36,5 @@ def given(words, add_arguments):
     """{option: value} of those that stand among `words`, without the defaults of the others."""
     parser = argparse.ArgumentParser()
     add_arguments(parser)
-    parser.set_defaults(**dict.fromkeys(vars(parser.parse_args([])), argparse.SUPPRESS))
-    return vars(parser.parse_args(words))
+    nothing = argparse.Namespace(**dict.fromkeys(vars(parser.parse_args([]))))  # what is there takes no default
+    return {name: value for name, value in vars(parser.parse_args(words, nothing)).items() if value is not None}

@@ -38,6 +38,7 @@ class Saver:
                     f"{target.directory} holds checkpoints of a run, up to {held[-1]}: go on from them with"
                     f" resume={str(target.directory)!r}, or give another directory"
                 )
+            checkpoint.make(target.directory)
 
     def updates_until_due(self):
         """After how many updates the next checkpoint is due; a large number where none is."""
