@@ -1,8 +1,9 @@
 """Train an image classifier and export it; without arguments, on real handwritten digits.
 
 DATA is one of digits, mnist, fashion_mnist, cifar10, cifar100 (all but digits are downloaded once), a .npz file with
-x_train, y_train, x_test, y_test, or a folder with one sub-folder of images for each class. A run that was killed goes on
-with --resume, to the same weights, to the last bit, that it would have reached.
+x_train, y_train, x_test, y_test, or a folder with one sub-folder of images for each class.
+
+A run that was killed goes on with --resume, to the last bit of the weights that it would have reached.
 """
 
 import argparse
