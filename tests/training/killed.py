@@ -1,6 +1,6 @@
 """A run to be killed: `python -m tests.training.killed KIND DIRECTORY OUT` trains, resuming where it can, and writes OUT.
 
-OUT holds all that the run ended with: weights, optimizer, history, epoch by epoch. A mark is printed when training begins.
+OUT holds all that the run ended with: weights, optimizer, history, epoch by epoch. A mark is printed before training begins.
 """
 
 import sys
@@ -11,7 +11,8 @@ import tensorflow as tf
 
 import tfnn
 
-EPOCHS, BATCH = 6, 16
+EPOCHS, BATCH, SAVE_FREQ = 20, 16, 3
+KINDS = "arrays", "xla", "grown", "tf.data", "PyDataset", "generator"
 
 
 class Digits(keras.utils.PyDataset):
@@ -53,7 +54,7 @@ def network():
     return model
 
 
-def run(kind, directory, out, save_freq=7):
+def run(kind, directory, out):
     keras.utils.set_random_seed(3)
     part = tfnn.data.load("digits").train
     x, y = part.x[:400].astype(np.float32) / 16, part.y[:400]
@@ -69,10 +70,10 @@ def run(kind, directory, out, save_freq=7):
     callbacks = [
         keras.callbacks.EarlyStopping(patience=20, restore_best_weights=True),
         keras.callbacks.ReduceLROnPlateau(patience=1, factor=0.7),
-        tfnn.callbacks.Checkpoint(directory, save_freq),
+        tfnn.callbacks.Checkpoint(directory, SAVE_FREQ),
     ]
     if kind == "grown":
-        callbacks.append(tfnn.callbacks.BatchSizeScheduler({2: 32, 4: 48}))
+        callbacks.append(tfnn.callbacks.BatchSizeScheduler({6: 32, 12: 48}))
     model = network()
     print("begins", flush=True)
     history = tfnn.fit(

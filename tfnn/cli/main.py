@@ -8,6 +8,7 @@ import warnings
 import tensorflow as tf
 
 from tfnn.cli import augment, diagnose, predict, train
+from tfnn.training import NonFiniteError
 
 COMMANDS = {"train": train, "predict": predict, "diagnose": diagnose, "augment": augment}
 
@@ -28,13 +29,15 @@ def main(arguments=None):
         )
         module.add_arguments(command)
         command.set_defaults(run=module.run)
-    parsed = parser.parse_args(arguments)
+    words = sys.argv[1:] if arguments is None else arguments
+    parsed = parser.parse_args(words)
+    parsed.words = words[1:]
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("always", UserWarning)
             warnings.showwarning = lambda warning, *where: print(f"tfnn: {one_line(warning)}", file=sys.stderr)
             return parsed.run(parsed)
-    except (ValueError, OSError) as error:
+    except (ValueError, OSError, NonFiniteError) as error:
         print(f"tfnn: error: {one_line(error)}", file=sys.stderr)
         return 2
     except (MemoryError, tf.errors.ResourceExhaustedError):

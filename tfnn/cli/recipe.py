@@ -57,7 +57,7 @@ def loaded(path, image_shape, classes):
     return model
 
 
-def train(model, data, options, callbacks=(), verbose=0):
+def train(model, data, options, callbacks=(), verbose=0, resume=None):
     growth = [tfnn.callbacks.BatchSizeScheduler(options.grow_batch)] if options.grow_batch else []
     return tfnn.fit(
         model,
@@ -69,4 +69,5 @@ def train(model, data, options, callbacks=(), verbose=0):
         [*growth, *callbacks],
         validation_data=(data.validation.x, data.validation.y),
         seed=options.seed,
+        resume=resume,
     )

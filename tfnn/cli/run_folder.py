@@ -7,22 +7,26 @@ import tempfile
 
 
 class RunFolder:
-    """Makes the folder of a run; removes it again if the block raises before `keep()`.
+    """Makes the folder of a run; removes it again if the block raises before `keep()` and before the first checkpoint.
+
+    Args:
+        resumed: whether the run goes on in a folder that is there.
 
     Raises:
         ValueError: for a folder that holds something already, or that cannot be written.
     """
 
-    def __init__(self, path):
-        self.path = pathlib.Path(path)
+    def __init__(self, path, resumed=False):
+        self.path, self.resumed = pathlib.Path(path), resumed
+        self.checkpoints = self.path / "checkpoints"
 
     def __enter__(self):
-        if self.path.is_dir() and any(self.path.iterdir()):
+        if not self.resumed and self.path.is_dir() and any(self.path.iterdir()):
             raise ValueError(f"{self.path}: is not empty; choose another --out, so that no run is overwritten")
         check_writable(self.path)
         self.made = [folder for folder in (self.path, *self.path.parents) if not folder.exists()]
         self.path.mkdir(parents=True, exist_ok=True)
-        self.kept = False
+        self.kept = self.resumed
         return self
 
     def keep(self):
@@ -30,12 +34,17 @@ class RunFolder:
         self.kept = True
 
     def __exit__(self, kind, error, traceback):
-        if kind is None or self.kept:
+        if kind is None or self.kept or any(self.checkpoints.glob("update-*")):
             return
         for child in self.path.iterdir():
             shutil.rmtree(child) if child.is_dir() else child.unlink()
         for folder in self.made:
             folder.rmdir()
+
+    def read(self, name):
+        """JSON that was written, or None."""
+        path = self.path / name
+        return json.loads(path.read_text()) if path.exists() else None
 
     def write(self, name, content):
         """Writes JSON, whole or not at all."""

@@ -2,8 +2,11 @@
 
 DATA is one of digits, mnist, fashion_mnist, cifar10, cifar100 (all but digits are downloaded once), a .npz file with
 x_train, y_train, x_test, y_test, or a folder with one sub-folder of images for each class.
+
+A run that was killed goes on with --resume, to the last bit of the weights that it would have reached.
 """
 
+import argparse
 import datetime
 import math
 import os
@@ -19,7 +22,7 @@ import tensorflow as tf
 
 import tfnn
 from tfnn import distribute
-from tfnn.cli import recipe
+from tfnn.cli import recipe, resume
 from tfnn.cli.run_folder import RunFolder, check_writable
 from tfnn.data import load
 from tfnn.diagnose import accuracy, interval
@@ -58,6 +61,7 @@ def add_arguments(parser):
     )
     add("--out", metavar="DIR", help="the run's folder (default runs/DATA-MODEL-TIME)")
     add("--export", metavar="DIR", help="the folder that gets the next version of the exported model (default OUT/bundle)")
+    add("--resume", metavar="DIR", help="go on with the run in this folder, which holds all other options")
 
 
 def growth(text):
@@ -68,48 +72,56 @@ def growth(text):
 
 
 def run(options):
+    if options.resume:
+        given = resume.given(options.words, add_arguments)
+        del given["resume"]
+        options = argparse.Namespace(**resume.options_of(options.resume, given))
     data = read(options)
     fill_in(options, len(data.train.y))
     check(options, data)
     threads = set_threads(options, data)
     stamp = datetime.datetime.now().strftime("%Y%m%d-%H%M%S")
-    folder = RunFolder(options.out or f"runs/{data.name}-{pathlib.Path(options.model).stem}-{stamp}")
+    path = options.out or f"runs/{data.name}-{pathlib.Path(options.model).stem}-{stamp}"
+    folder = RunFolder(path, resumed=bool(options.resume))
+    finished = folder.read("result.json") if options.resume else None
+    if finished and finished["bundle"]:  # 0: what starts a command again until it succeeds is to stop
+        print(f"the run in {folder.path} is finished\n{conclusion(folder.path, finished, len(data.test.y))}")
+        return 0
     export_to = pathlib.Path(options.export or folder.path / "bundle")
     check_writable(export_to)
     with folder, distribute.strategy(options.strategy).scope():
         model = recipe.compiled_model(options, data)
         where = surroundings(model, threads)
         print(introduction(options, data, model, where), flush=True)
-        settings = {name: value for name, value in vars(options).items() if name != "run"}
-        folder.write(
-            "config.json", settings | {"tfnn": tfnn.__version__, "keras": keras.__version__, "tensorflow": tf.__version__}
-        )
+        if not options.resume:
+            settings = {name: value for name, value in vars(options).items() if name not in ("run", "words", "resume")}
+            versions = {"tfnn": tfnn.__version__, "keras": keras.__version__, "tensorflow": tf.__version__}
+            folder.write("config.json", settings | versions)
         result = where | fit(model, data, options, folder)
         result |= test_result(model, data) | {"bundle": None}
         folder.write("result.json", result)
         if not result["interrupted"]:
             result["bundle"] = str(export(model, data, export_to))
-            folder.write("result.json", result)
             write_examples(data, folder.path / "examples")
+            folder.write("result.json", result)
+            shutil.rmtree(folder.checkpoints)
     print(conclusion(folder.path, result, len(data.test.y)))
     return 130 if result["interrupted"] else 0
 
 
 def fit(model, data, options, folder):
     """Trains and saves the model; after Ctrl-C, what was reached."""
-    tensorboard = keras.callbacks.TensorBoard(folder.path / "logs", write_graph=False)
+    checkpoint = tfnn.callbacks.Checkpoint(folder.checkpoints, max_to_keep=2)
+    callbacks = [keras.callbacks.TensorBoard(folder.path / "logs", write_graph=False), checkpoint]
+    verbose = 1 if sys.stdout.isatty() else 2
     began, interrupted = time.perf_counter(), False
     try:
-        recipe.train(model, data, options, [tensorboard], verbose=1 if sys.stdout.isatty() else 2)
+        recipe.train(model, data, options, callbacks, verbose, resume=folder.checkpoints if options.resume else None)
     except KeyboardInterrupt:
         if not int(model.optimizer.iterations):
             raise
         interrupted = True
     seconds, history = time.perf_counter() - began, model.history
-    losses = history.history.get("loss", [])
-    if losses and not math.isfinite(losses[-1]):
-        first = next(epoch for epoch, loss in enumerate(losses, 1) if not math.isfinite(loss))
-        raise ValueError(f"training diverged: the loss of epoch {first} is {losses[first - 1]}; lower --learning-rate")
     folder.keep()
     model.save(folder.path / "model.keras")
     return {
@@ -214,7 +226,7 @@ def export(model, data, directory):
 
 def write_examples(data, folder, side=96):
     """A test image of each class, at most ten, as PNG for `tfnn predict`, enlarged so that a person can see it."""
-    folder.mkdir()
+    folder.mkdir(exist_ok=True)
     low, high = data.value_range
     for label, name in enumerate(data.class_names[:10]):
         for image in data.test.x[data.test.y == label][:1]:
@@ -237,7 +249,10 @@ def conclusion(path, result, n):
     ]
     if result["bundle"]:
         lines.append(f"exported model {result['bundle']}")
-    lines += ["next:", command(program("tensorboard", "tensorboard.main"), "--logdir", path / "logs")]
+    lines.append("next:")
+    if result["interrupted"]:
+        lines.append(command(program("tfnn", "tfnn"), "train", "--resume", path))
+    lines += [command(program("tensorboard", "tensorboard.main"), "--logdir", path / "logs")]
     if result["bundle"]:
         predict = command(program("tfnn", "tfnn"), "predict", result["bundle"])
         lines.append(f"{predict} {shlex.quote(str(path / 'examples'))}/*.png")

@@ -120,6 +120,22 @@ def write(directory, name, arrays, meta):
     return directory / name
 
 
+def make(directory):
+    """Makes the directory of checkpoints where it is absent, and finds out early whether it can be written.
+
+    Raises:
+        OSError: where it cannot.
+    """
+    directory = pathlib.Path(directory)
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        with lock(directory):
+            (directory / f"{WRITING}nothing").mkdir(exist_ok=True)
+            (directory / f"{WRITING}nothing").rmdir()
+    except OSError as error:
+        raise type(error)(error.errno, f"cannot make the directory of checkpoints {directory} ({error.strerror})") from None
+
+
 def laid_out(arrays):
     """({name: [dtype, shape, offset]}, pieces of bytes)."""
     table, blocks, offset = {}, [], 0

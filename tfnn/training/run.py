@@ -57,7 +57,7 @@ class Run:
         """`restore` takes up an epoch in its middle, again, as callbacks may have set anew what was set when it began."""
         self.callbacks.on_epoch_begin(self.epoch)
         if restore:
-            restore()
+            restore(again=True)
         else:
             self.step, self.logs = 0, {}
             self.batch_sizes.append(self.controls.batch_size if self.source.micro_batch else None)

@@ -33,11 +33,12 @@ class Saver:
         self.targets = [callback for callback in run.callbacks.callbacks if isinstance(callback, Checkpoint)]
         for target in self.targets:
             held = checkpoint.names(target.directory)
-            if held and not (resumed and resumed[0].parent == pathlib.Path(target.directory)):
+            if held and not (resumed and resumed[0].parent.resolve() == pathlib.Path(target.directory).resolve()):
                 raise ValueError(
                     f"{target.directory} holds checkpoints of a run, up to {held[-1]}: go on from them with"
                     f" resume={str(target.directory)!r}, or give another directory"
                 )
+            checkpoint.make(target.directory)
 
     def updates_until_due(self):
         """After how many updates the next checkpoint is due; a large number where none is."""
@@ -70,8 +71,11 @@ class Saver:
         }
         return arrays, meta
 
-    def restore(self):
-        """Sets the run to what the checkpoint holds, after the callbacks' hooks, in which they reset themselves."""
+    def restore(self, again=False):
+        """Sets the run to what the checkpoint holds, after the callbacks' hooks, in which they reset themselves.
+
+        The source goes to its place once: a second iterator over a shuffled `tf.data.Dataset` would have another order.
+        """
         _, arrays, meta = self.resumed
         run, trainer = self.run, meta["trainer"]
         state.restore(run.model, run.callbacks.callbacks, arrays, meta, self.augmentation)
@@ -79,13 +83,20 @@ class Saver:
             setattr(run, name, trainer[name])
         run.logs = trainer["logs"]
         run.controls.set_state(trainer["controls"])
-        if trainer["mid_epoch"] or run.steps:
+        if not again and (trainer["mid_epoch"] or run.steps):
             run.source.seek(**trainer["place"])
 
 
 def found(directory):
-    """(path, arrays, meta) of the newest intact checkpoint, or None where there is none."""
-    return directory and checkpoint.newest(directory)
+    """(path, arrays, meta) of the newest intact checkpoint, or None where there is none.
+
+    Raises:
+        ValueError: where all are damaged: to begin anew in silence would throw away what can perhaps be saved.
+    """
+    newest = directory and checkpoint.newest(directory)
+    if directory and not newest and (held := checkpoint.names(directory)):
+        raise ValueError(f"cannot resume from {directory}: all its {len(held)} checkpoints are damaged, up to {held[-1]}")
+    return newest
 
 
 def check_same(resumed, model, settings, epochs):

@@ -37,7 +37,7 @@ class Stream:
         self.dataset = dataset_of(self.adapter, model)
         self.micro_batch = self.static_batch or micro_batch
         self.passes, self.at, self.ended = None, [0, 0], False
-        self.iterator, self.made, self.within_epoch = None, 0, False
+        self.iterator, self.made, self.measured, self.within_epoch = None, 0, 0, False
 
     @property
     def batch_spec(self):
@@ -70,7 +70,7 @@ class Stream:
         elif self.once:
             batch = self.adapter._first_batches[0]
         else:
-            self.made += 1
+            self.made = self.measured = 1
             batch = next(iter(self.dataset))
         self.micro_batch = len(keras.tree.flatten(batch)[0])
 
@@ -83,7 +83,7 @@ class Stream:
             self.adapter.on_epoch_begin()
             self.within_epoch = True
             if isinstance(self.source, tf.data.Dataset):
-                while self.made < passes:  # each iterator that is made takes the next seed of a shuffle
+                while self.made < passes + self.measured:  # each iterator that is made takes the next seed of a shuffle
                     iter(self.dataset)
                     self.made += 1
             self.iterator, self.made = iter(self.dataset), self.made + 1

@@ -1,0 +1,40 @@
+"""`tfnn train --resume DIR`: the options of a run that goes on are those that its folder holds."""
+
+import argparse
+import json
+import pathlib
+
+
+def options_of(folder, given):
+    """The options in a run folder's config.json, as the parser gives them.
+
+    Args:
+        folder: of a run that was killed, interrupted or finished.
+        given: {option: value} of what the user typed beside --resume, which may only repeat them.
+
+    Raises:
+        ValueError: for what is no folder of a run, and for an option that contradicts.
+    """
+    config = pathlib.Path(folder) / "config.json"
+    try:
+        options = json.loads(config.read_text())
+        options["grow_batch"] = {int(epoch): size for epoch, size in options["grow_batch"].items()}
+    except OSError as error:
+        raise ValueError(f"--resume {folder}: no run of tfnn train to go on with, {config}: {error.strerror}") from None
+    except (ValueError, KeyError, TypeError, AttributeError):
+        raise ValueError(f"--resume {folder}: {config} is damaged") from None
+    for name, value in given.items():
+        wanted = folder if name == "out" else options.get(name)
+        same = pathlib.Path(value).resolve() == pathlib.Path(wanted).resolve() if name == "out" else value == wanted
+        if not same:
+            option = f"--{name.replace('_', '-')}"
+            raise ValueError(f"{option} {value} contradicts the run in {folder}, which has {wanted}: leave {option} out")
+    return options | {"out": folder, "resume": folder}
+
+
+def given(words, add_arguments):
+    """{option: value} of those that stand among `words`, without the defaults of the others."""
+    parser = argparse.ArgumentParser()
+    add_arguments(parser)
+    nothing = argparse.Namespace(**dict.fromkeys(vars(parser.parse_args([]))))  # what is there takes no default
+    return {name: value for name, value in vars(parser.parse_args(words, nothing)).items() if value is not None}
