@@ -6,6 +6,7 @@ import tensorflow as tf
 from tfnn.random import permutation
 from tfnn.training import inputs
 from tfnn.training.graph import batch_of, take
+from tfnn.training.nonfinite import suspicion
 
 
 class Arrays:
@@ -76,15 +77,16 @@ class Arrays:
             self.functions[graph] = graph.train.get_concrete_function(self.data, order, scalar, scalar, scalar, flag)
         return self.functions[graph]
 
-    def rewind(self):
-        """Goes back to where the last good call ended, which is here."""
-        return True
-
-    def next_batch(self, size):
-        """The next `size` examples, which are passed over, and their positions in the data."""
-        examples = self.order[self.at : self.at + size]
-        self.at = min(self.at + size, self.rows)
-        return batch_of(take(self.data, examples)), examples
+    def diagnosis(self, graph, result):
+        """(examples, variable, data) of the micro-batch of the next update in which a number goes wrong; moves on over it."""
+        end, found = min(self.at + graph.controls.batch_size, self.rows), None
+        graph.controls.examples.assign_add(end - self.at)
+        while self.at < end and not found:
+            examples = self.order[self.at : min(self.at + self.micro_batch, end)]
+            self.at += len(examples)
+            found = suspicion(graph, batch_of(take(self.data, examples)), (tf.constant(self.passes), examples))
+        self.at = end
+        return found or (examples.numpy().tolist(), None, None)
 
     def evaluate(self, evaluation, limit, fresh):
         """(batches read, whether more follow, metrics) of up to `limit` batches from here."""

@@ -7,7 +7,8 @@
         one update with Σ n_j g_j / Σ n_j
 
 Both loops stand outside `strategy.run`, where an update may not stand in a loop (tf.distribute's merge_call).
-A call in which a number went wrong puts everything back as it was before it; the host then looks closer.
+Where a number went wrong everything is put back as it was: before the call for arrays, which the host then makes again up
+to there and looks closer; before the update for streams, which cannot be read again.
 """
 
 import functools
@@ -32,6 +33,7 @@ class Result(NamedTuple):
     ended: Any  # whether no example is left in this pass
     logs: Any  # the metrics; of a model with a step of its own what its last step told
     epoch_logs: Any  # what such a model tells of an epoch; else None
+    last: Any = None  # of a stream: the `tf.experimental.Optional` batch that was read last
 
 
 class TrainingGraph:
@@ -52,7 +54,7 @@ class TrainingGraph:
         self.eager, self.forms = model.run_eagerly, []  # of the data that were seen, in words
         self.controls, self.pace = Controls(micro_batch), Pace()
         self.step = Step(self.compiled, self.controls, accumulate, augmentation)
-        self.train = self.function(self.guarded, jit_compile=jit_compile and self.compiles_loops)
+        self.train = self.function(self.run, jit_compile=jit_compile and self.compiles_loops)
         self.whole, self.look = self.function(self.step.whole), self.function(self.step.part)
 
     def function(self, call, jit_compile=False):
@@ -65,23 +67,24 @@ class TrainingGraph:
     def traces(self):
         return 0 if self.eager else self.train.experimental_get_tracing_count()
 
-    def guarded(self, data, *place):
-        """`run`, undone where its result is not `good`: what is kept for that costs as little as one update per call."""
-        logs = self.first_logs(data, *place)
+    def undone_where_bad(self, call):
+        """(good, result) of `call()`; where `good` is false, or a weight not finite, all variables are put back.
+
+        What is kept for that costs at most a copy of the state.
+        """
         if not self.guard:
-            return self.run(logs, data, *place)
+            return call()
         state = self.state()
         before = [tf.identity(v) for v in state]
-        result = self.run(logs, data, *place)
-        finite = [tf.reduce_all(tf.math.is_finite(w)) for w in self.compiled.model.trainable_variables]
-        good = result.good & tf.reduce_all(finite)
+        good, result = call()
+        good &= tf.reduce_all([tf.reduce_all(tf.math.is_finite(w)) for w in self.compiled.model.trainable_variables])
         if self.jit_compile and self.compiles_loops:  # where a tf.cond takes far longer to compile
             for variable, value in zip(state, before):
                 variable.assign(tf.where(good, variable, value))
         else:
             put_back = lambda: tf.group(*[variable.assign(value) for variable, value in zip(state, before)])
             tf.cond(good, tf.no_op, put_back)
-        return result._replace(good=good)
+        return good, result
 
     def state(self):
         """All variables that `run` changes."""
@@ -137,7 +140,17 @@ class ArrayGraph(TrainingGraph):
 
     # Over updates and micro-batches: in the cross-replica context -----------------------------------------------------
 
-    def run(self, logs, data, order, at, limit, passes, fresh):
+    def run(self, data, *place):
+        logs = self.first_logs(data, *place)
+
+        def updates():
+            result = self.updates(logs, data, *place)
+            return result.good, result
+
+        good, result = self.undone_where_bad(updates)
+        return result._replace(good=good)
+
+    def updates(self, logs, data, order, at, limit, passes, fresh):
         """Up to `limit` updates from position `at` of `order`, the order of all examples in pass number `passes`."""
         rows, size = order.shape[0], self.micro_batch
         reset_metrics(self.compiled.model, fresh)
@@ -195,42 +208,54 @@ class StreamGraph(TrainingGraph):
     def part(self, total, batch, stream):
         return self.strategy.run(self.step.part, (total, batch, stream))
 
-    def run(self, logs, iterator, at, limit, passes, fresh):
+    def run(self, iterator, at, limit, passes, fresh):
         """Up to `limit` updates; `at` is how many batches and examples of pass number `passes` were read before."""
+        logs = self.first_logs(iterator, at, limit, passes, fresh)
         reset_metrics(self.compiled.model, fresh)
         seed = self.controls.seed.value()
 
         def read(at, train, end):
-            """`train(batch, stream, at after it)`, or `end()` where no batch is left."""
+            """`train(element, batch, stream, at after it)`, or `end()` where no batch is left."""
             element = iterator.get_next_as_optional()
 
             def found():
                 batch = without_optionals(element.get_value())
                 examples = at[1] + tf.range(rows(batch))
                 self.controls.examples.assign_add(self.micro_batch)
-                return train(batch, (seed, passes, examples), at + tf.stack([1, rows(batch)]))
+                return train(element, batch, (seed, passes, examples), at + tf.stack([1, rows(batch)]))
 
             return tf.cond(element.has_value(), found, end)
 
-        def single(at, updates, good, ended, logs):
-            train = lambda batch, stream, after: (after, updates + 1, *swapped(self.one_step(batch, stream)))
-            swapped = lambda told: (told[0], tf.constant(False), told[1])
-            return read(at, train, lambda: (at, updates, good, tf.constant(True), logs))
+        def single(at, updates, good, ended, logs, last):
+            def train(element, batch, stream, after):
+                good, logs = self.undone_where_bad(lambda: self.one_step(batch, stream))
+                return after, updates + 1, good, tf.constant(False), logs, element
 
-        def accumulated(at, updates, good, ended, logs):
-            def add(parts, at, ended, total):
-                train = lambda batch, stream, after: (parts + 1, after, tf.constant(False), self.one_part(total, batch, stream))
-                return read(at, train, lambda: (parts, at, tf.constant(True), total))
+            return read(at, train, lambda: (at, updates, good, tf.constant(True), logs, last))
 
-            more = lambda parts, at, ended, total: (parts < self.controls.accumulation) & ~ended
-            state = tf.constant(0), at, ended, self.strategy.run(self.step.zeros)
-            parts, at, ended, total = loop(more, add, state)
-            apply = lambda: (updates + 1, self.apply(total))
-            return at, *tf.cond(parts > 0, apply, lambda: (updates, good)), ended, logs
+        def accumulated(at, updates, good, ended, logs, last):
+            def add(parts, at, ended, total, last):
+                train = lambda element, batch, stream, after: (
+                    *(parts + 1, after, tf.constant(False)),
+                    *(self.one_part(total, batch, stream), element),
+                )
+                return read(at, train, lambda: (parts, at, tf.constant(True), total, last))
 
-        more = lambda at, updates, good, ended, logs: (updates < limit) & good & ~ended
-        state = at, tf.constant(0), tf.constant(True), tf.constant(False), logs
-        return self.results(*loop(more, accumulated if self.accumulate else single, state))
+            def group():
+                more = lambda parts, at, ended, total, last: (parts < self.controls.accumulation) & ~ended & total[2]
+                state = tf.constant(0), at, ended, self.strategy.run(self.step.zeros), last
+                parts, after, over, total, element = loop(more, add, state)
+                good = tf.cond(parts > 0, lambda: self.apply(total), lambda: tf.constant(True))
+                return good, (after, updates + tf.cast(parts > 0, tf.int32), over, element)
+
+            good, (at, updates, ended, last) = self.undone_where_bad(group)
+            return at, updates, good, ended, logs, last
+
+        more = lambda at, updates, good, ended, logs, last: (updates < limit) & good & ~ended
+        none = tf.experimental.Optional.empty(iterator.element_spec)
+        state = at, tf.constant(0), tf.constant(True), tf.constant(False), logs, none
+        *told, last = loop(more, accumulated if self.accumulate else single, state)
+        return self.results(*told)._replace(last=last)
 
     def batch_spec(self, iterator, at, limit, passes, fresh):
         scalar = tf.TensorSpec([], tf.int32)

@@ -27,26 +27,13 @@ class NonFiniteError(ArithmeticError):
         super().__init__(f"the loss or a weight is not finite at {where}; the model is as it was before. {cause}")
 
 
-def diagnosis(graph, source):
-    """What went wrong in the next update of `source`, which is passed over.
+def suspicion(graph, batch, place):
+    """(examples, variable, data), as `NonFiniteError` takes them, of a micro-batch that gives such numbers; else None.
 
-    Returns:
-        (examples, variable, data) as `NonFiniteError` takes them, and how many examples the update has.
+    Args:
+        place: (pass, positions of the examples).
     """
-    found, count = None, 0
-    for _ in range(graph.controls.micro_batches):
-        if source.ended:
-            break
-        batch, examples = source.next_batch(graph.micro_batch)
-        if batch is None:
-            break
-        count += len(examples)
-        found = found or suspicion(graph, source, batch, examples)
-    return found or (examples.numpy().tolist(), None, None), count
-
-
-def suspicion(graph, source, batch, examples):
-    """(examples, variable, data) of a micro-batch whose numbers are not finite; None for another."""
+    passes, examples = place
     for name, part in zip(("x", "y", "sample_weight"), keras.utils.unpack_x_y_sample_weight(batch)):
         bad = np.zeros(len(examples), bool)
         for a in keras.tree.flatten(part):
@@ -56,7 +43,7 @@ def suspicion(graph, source, batch, examples):
             return examples.numpy()[bad].tolist(), None, name
     if graph.compiled.own_step:
         return None
-    finite, variables = graph.examine(batch, (graph.controls.seed.value(), tf.constant(source.passes), examples))
+    finite, variables = graph.examine(batch, (graph.controls.seed.value(), passes, examples))
     if finite and not variables:
         return None
     return examples.numpy().tolist(), variables[-1] if variables else None, None

@@ -5,7 +5,7 @@ import time
 import keras
 
 from tfnn.training.hooks import TRAIN_HOOKS, set_progress_target, wants
-from tfnn.training.nonfinite import NonFiniteError, diagnosis
+from tfnn.training.nonfinite import NonFiniteError
 
 
 class Run:
@@ -111,10 +111,7 @@ class Run:
         return max(1, min(updates, left, self.saver.updates_until_due(), self.profile.updates_until(self.updates)))
 
     def piece(self, limit):
-        """Up to `limit` updates in one call of the graph. Gives its `Result`, or None where the source had ended before.
-
-        Where a number went wrong the call was undone: it is made again up to there, and then that update looked at alone.
-        """
+        """Up to `limit` updates in one call of the graph. Gives its `Result`, or None where the source had ended before."""
         began = time.perf_counter()
         updates, result = self.source.train(self.graph, limit, fresh=not self.step)
         if not result.good:
@@ -128,13 +125,16 @@ class Run:
         return result
 
     def went_wrong(self, updates, result):
-        if not self.source.rewind():
-            raise NonFiniteError(self.epoch, self.step + updates - 1)
-        if updates > 1:
+        """After a call that was undone: it is made again up to the update in which a number went wrong.
+
+        A stream cannot be read again; there only that update was undone, and the run stands behind it.
+        """
+        if result.last is None and updates > 1:
             return self.piece(updates - 1)
-        found, examples = diagnosis(self.graph, self.source)
+        before = updates - 1
+        self.step, self.updates = self.step + before, self.updates + before
+        found = self.source.diagnosis(self.graph, result)
         if self.nonfinite == "stop":
             raise NonFiniteError(self.epoch, self.step, *found)
-        self.controls.examples.assign_add(examples)
         self.step, self.skipped = self.step + 1, self.skipped + 1
         return result

@@ -8,6 +8,7 @@ from keras.src.trainers import data_adapters  # Keras has no public name for wha
 
 from tfnn.random import permutation
 from tfnn.training.graph import without_optionals
+from tfnn.training.nonfinite import suspicion
 
 
 class Stream:
@@ -110,32 +111,21 @@ class Stream:
         return {"passes": self.passes, "at": self.at}
 
     def train(self, graph, limit, fresh):
-        """Up to `limit` updates from here, and moves on where all went well. Gives (updates, `Result`)."""
+        """Up to `limit` updates from here, and moves on: over an update that went wrong, too. Gives (updates, `Result`)."""
         place = tf.constant(self.at), tf.constant(limit), tf.constant(self.passes), tf.constant(fresh)
         result = graph.train(self.iterator, *place)
-        if result.good:
-            self.at, self.ended = result.at.numpy().tolist(), bool(result.ended)
-            self.ended |= self.at[0] == self.length
+        self.at, self.ended = result.at.numpy().tolist(), bool(result.ended)
+        self.ended |= self.at[0] == self.length
         if self.ended and not self.at[0]:
             raise ValueError(f"tfnn.fit needs at least one batch, and the {type(self.source).__name__} has none")
         return int(result.updates), result
 
-    def rewind(self):
-        """Goes back to where the last good call ended; False where that cannot be read again."""
-        if not self.once:
-            self.seek(self.passes, self.at)
-        return not self.once
-
-    def next_batch(self, size):
-        """The next batch, which is read, and the positions of its examples in this pass; (None, ()) at the end."""
-        batch = without_optionals(next(self.iterator, None))
-        if batch is None:
-            self.ended = True
-            return None, ()
-        self.ended = self.at[0] + 1 == self.length
-        first = self.at[1]
-        self.at = [self.at[0] + 1, first + len(keras.tree.flatten(batch)[0])]
-        return batch, tf.range(first, self.at[1])
+    def diagnosis(self, graph, result):
+        """(examples, variable, data) of the batch that was read last, in which a number went wrong."""
+        batch = without_optionals(result.last.get_value())
+        count = len(keras.tree.flatten(batch)[0])
+        examples = tf.range(self.at[1] - count, self.at[1])
+        return suspicion(graph, batch, (tf.constant(self.passes), examples)) or (examples.numpy().tolist(), None, None)
 
     def evaluate(self, evaluation, limit, fresh):
         """(batches read, whether more follow, metrics) of up to `limit` batches from here."""
