@@ -202,14 +202,13 @@ def introduction(options, data, model, where):
     parts = {"train": data.train, "validation": data.validation, "test": data.test}
     sizes = ", ".join(f"{len(part.y)} {name}" for name, part in parts.items())
     grown = "".join(f", {size} from epoch {epoch}" for epoch, size in sorted(options.grow_batch.items()))
-    xla = f"XLA {'on' if where['jit_compile'] else 'off'}: {where['jit_compile_reason']}"
     return "\n".join(
         [
             f"tfnn {tfnn.__version__}, Keras {keras.__version__}, TensorFlow {tf.__version__}",
             f"data    {data.name}: {sizes}; images {'×'.join(map(str, data.image_shape))}, {len(data.class_names)} classes",
             f"model   {model.name}, {model.count_params():,} parameters",
             f"batch   {options.batch_size}{grown}",
-            f"device  {where['device']}, {where['threads']}; {xla}",
+            f"device  {where['device']}, {where['threads']}",
         ]
     )
 
