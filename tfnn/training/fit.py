@@ -133,7 +133,8 @@ def fit(
             validation = read(*held, batch_size=size, steps=validation_steps)
         soften_labels(model, augmentation, source, validation)
 
-        callbacks = callback_list(callbacks, model, verbose, epochs, steps_per_epoch or source.length)
+        updates = steps_per_epoch or (source.length and -(-source.length // accumulate))
+        callbacks = callback_list(callbacks, model, verbose, epochs, updates)
         has = lambda kind: any(isinstance(callback, kind) for callback in callbacks.callbacks)
         nonfinite = "ignore" if has(keras.callbacks.TerminateOnNaN) else nonfinite
         jit_compile, why = choose_jit(model, jit_compile, augmentation, source)
