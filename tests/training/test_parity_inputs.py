@@ -112,6 +112,7 @@ CASES = {
     "sequences with a mask": (LSTM, lambda: {"x": keras.utils.pad_sequences(WORDS, padding="post"), "y": KINDS}),
     "ragged tensor": (compiled(ragged_mean), lambda: {"x": ragged(), "y": KINDS}),
     "dataset of ragged tensors": (compiled(ragged_mean), lambda: {"x": SLICES((ragged(), KINDS)).batch(16)}),
+    "weights in a list": (WEIGHTED, lambda: {**DATA, "sample_weight": [W]}),
     "strings": (compiled(of_strings), lambda: {"x": NAMES, "y": Y}),
     "sparse tensor, a part for validation": (
         compiled(of_sparse),

@@ -30,10 +30,9 @@ def tensors(x, y=None, sample_weight=None):
     """
     if keras.tree.is_nested(y) and sample_weight is not None and not keras.tree.is_nested(sample_weight):
         sample_weight = keras.tree.map_structure(lambda _: sample_weight, y)  # of each output, as in Keras
-    if keras.tree.is_nested(sample_weight) and places(y) != places(sample_weight):
-        raise ValueError(
-            f"sample_weight holds {places(sample_weight)} and must hold an array or None for each of y: {places(y)}"
-        )
+    several = keras.tree.is_nested(y) and keras.tree.is_nested(sample_weight)
+    if several and (found := places(sample_weight)) != (wanted := places(y)):
+        raise ValueError(f"sample_weight holds {found} and must hold an array or None for each of y: {wanted}")
     data = tuple(keras.tree.map_structure(tensor, part) for part in (x, y, sample_weight))
     count(data)
     return data
