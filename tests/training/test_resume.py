@@ -17,7 +17,7 @@ import tensorflow as tf
 
 import tfnn
 from tests.training import killed
-from tests.training.models import OwnTrainStep
+from tests.training.models import OwnTrainStep, Unbuilt
 from tfnn.callbacks import Checkpoint
 from tfnn.training import checkpoint
 from tfnn.training.saving import heeding_sigterm
@@ -242,6 +242,26 @@ def test_the_table_of_a_csv_logger_is_that_of_the_whole_run(append, tmp_path):
             fit(tmp_path / "checkpoints", log("stopped.csv"), StopAt(stop), epochs=3, save_freq="epoch")
     fit(tmp_path / "checkpoints", log("stopped.csv"), epochs=3, save_freq="epoch")
     assert (tmp_path / "stopped.csv").read_text() == (tmp_path / "whole.csv").read_text()
+
+
+class UnbuiltOwnStep(Unbuilt):
+    def train_step(self, batch):
+        return {**super().train_step(batch), "one": tf.constant(1.0)}
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_a_model_whose_own_step_makes_its_weights_goes_on(stream, tmp_path):
+    def unbuilt():
+        keras.utils.set_random_seed(3)
+        model = UnbuiltOwnStep()
+        model.compile(tfnn.optimizers.Adam(0.01), "sparse_categorical_crossentropy")
+        return model
+
+    source = {"x": tf.data.Dataset.from_tensor_slices(data()).batch(BATCH), "y": None, "batch_size": None} if stream else {}
+    whole = fit(model=unbuilt(), **source)
+    with pytest.raises(Stopped):
+        fit(tmp_path, StopAt(2), model=unbuilt(), **source)
+    assert_same(fit(tmp_path, model=unbuilt(), **source), whole)
 
 
 def test_a_resumed_run_leaves_its_trace_to_the_next(tmp_path):

@@ -155,6 +155,7 @@ def fit(
         saves = has(Checkpoint)
         settings = settings_of(source, accumulate, steps_per_epoch, shuffle, seed) if saves or resumed else {}
         if resumed:
+            graph.build(source.batch_spec)
             check_same(resumed, model, settings, epochs)
         run.saver = Saver(run, augmentation, settings, resumed)
         if verbose:

@@ -22,6 +22,8 @@ from tfnn.training.pace import Pace
 from tfnn.training.state import variables_of
 from tfnn.training.step import Step, rows
 
+STREAM = tf.TensorSpec([], tf.int32), tf.TensorSpec([], tf.int32), tf.TensorSpec([None], tf.int32)  # seed, pass, examples
+
 
 class Result(NamedTuple):
     """What a call of a training graph gives, as tensors."""
@@ -64,6 +66,11 @@ class TrainingGraph:
     @property
     def traces(self):
         return 0 if self.eager else self.train.experimental_get_tracing_count()
+
+    def build(self, batch_spec):
+        """Has a model with a step of its own create all variables, by tracing it: a checkpoint can then set them."""
+        if self.compiled.own_step and not self.eager:
+            self.whole.get_concrete_function(batch_spec, STREAM)
 
     def guarded(self, data, *place):
         """`run`, undone where its result is not `good`: what is kept for that costs as little as one update per call."""
@@ -179,8 +186,7 @@ class ArrayGraph(TrainingGraph):
 
     def batch_spec(self, data, order, at, limit, passes, fresh):
         spec = tf.nest.map_structure(lambda a: a if a is None else tf.TensorSpec([None, *a.shape[1:]], a.dtype), data)
-        scalar = tf.TensorSpec([], tf.int32)
-        return batch_of(spec), (scalar, scalar, tf.TensorSpec([None], tf.int32))
+        return batch_of(spec), STREAM
 
 
 class StreamGraph(TrainingGraph):
@@ -233,8 +239,7 @@ class StreamGraph(TrainingGraph):
         return self.results(*loop(more, accumulated if self.accumulate else single, state))
 
     def batch_spec(self, iterator, at, limit, passes, fresh):
-        scalar = tf.TensorSpec([], tf.int32)
-        return without_optionals(iterator.element_spec), (scalar, scalar, tf.TensorSpec([None], tf.int32))
+        return without_optionals(iterator.element_spec), STREAM
 
 
 def loop(more, body, state):
