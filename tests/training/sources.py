@@ -185,3 +185,32 @@ def self_taught():
 
 
 SELF_TAUGHT = compiled(self_taught, loss=None, metrics=None)
+
+
+NAMES = np.array(["one", "two", "three"], object)[Y]
+
+
+def of_strings():
+    lookup = LAYERS.StringLookup(vocabulary=["one", "two", "three"], output_mode="one_hot")
+    return keras.Sequential([keras.Input((), dtype="string"), lookup, LAYERS.Dense(3, "softmax")])
+
+
+def of_sparse():
+    return keras.Sequential([keras.Input((6,), sparse=True), LAYERS.Dense(3, "softmax")])
+
+
+class Matrix:
+    """As scipy's sparse matrices give their numbers."""
+
+    shape, (row, col) = X.shape, np.nonzero(X > 0)
+    data = X[row, col].astype(np.float64)
+
+    def tocoo(self):
+        return self
+
+
+class Series(np.ndarray):
+    """As a column of pandas."""
+
+    def to_frame(self):
+        return np.asarray(self)[:, None]

@@ -8,7 +8,7 @@ import tensorflow as tf
 import tfnn
 from tests.training.models import OwnTrainStep
 from tests.training.oracle import DATA, W, X, Y, compiled, dense
-from tests.training.sources import SLICES, Batches, Endless, dataset
+from tests.training.sources import NAMED, SLICES, Batches, Endless, dataset, names
 
 OWN = compiled(lambda: dense(kind=OwnTrainStep), metrics=None)
 ONE_HOT = compiled(loss="categorical_crossentropy")
@@ -55,6 +55,11 @@ CASES = {
     "validation without end": (compiled(), lambda: {**DATA, "validation_data": dataset().repeat()}, "has no end"),
     "labels beside a dataset": (compiled(), lambda: {"x": dataset(), "y": Y}, "y was given beside a _BatchDataset"),
     "weights beside a PyDataset": (compiled(), lambda: {"x": Batches(), "sample_weight": W}, "sample_weight was given beside"),
+    "weights of one output of two": (
+        NAMED,
+        lambda: {"x": names()[0], "y": names()[1], "sample_weight": {"kind": W}},
+        "sample_weight holds kind and must hold an array or None for each of y: kind, size",
+    ),
     "a split of a dataset": (compiled(), lambda: {"x": dataset(), "validation_split": 0.2}, "validation_split needs arrays"),
     "lists of numbers": (compiled(), lambda: {"x": X.tolist(), "y": Y}, "np.asarray"),
     "accumulate=0": (compiled(), lambda: {**DATA, "accumulate": 0}, "accumulate=0 must be an integer of at least 1"),

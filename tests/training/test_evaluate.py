@@ -258,3 +258,22 @@ def test_nothing_to_read_is_a_value_error(method, kind):
     arguments = {"y": Y[:0]} if (method, kind) == ("evaluate", "arrays") else {}
     with pytest.raises(ValueError, match="at least one|needs batches|none"):
         getattr(tfnn, method)(made(compiled()), EMPTY[kind](), **arguments, verbose=0)
+
+
+class Several(keras.metrics.Mean):
+    def result(self):
+        return {"mean": super().result(), "twice": 2 * super().result()}
+
+    def update_state(self, y, y_pred, sample_weight=None):
+        super().update_state(y_pred[:, 0])
+
+
+def test_a_metric_of_several_numbers_is_told_as_by_keras():
+    inputs = keras.Input((6,))
+    model = keras.Model(inputs, keras.layers.Dense(3, "softmax")(inputs))
+    model.compile("sgd", "sparse_categorical_crossentropy", metrics=[Several()])
+    x, y = np.random.RandomState(0).normal(size=(20, 6)).astype(np.float32), np.arange(20) % 3
+    found, wanted = tfnn.evaluate(model, x, y, verbose=0, return_dict=True), model.evaluate(x, y, verbose=0, return_dict=True)
+    assert found == pytest.approx(wanted) and {"mean", "twice"} < found.keys()
+    history = tfnn.fit(model, x, y, validation_data=(x, y), verbose=0).history
+    assert {"mean", "twice", "val_mean", "val_twice"} < history.keys()

@@ -325,3 +325,8 @@ def test_params_and_model_are_told_to_callbacks():
         return seen
 
     assert told(oracle.fit) == told(keras.Model.fit)
+
+
+def test_steps_told_to_callbacks_are_updates():
+    history = oracle.fit(compiled()(), X, Y, batch_size=8, accumulate=3, verbose=0)
+    assert history.params["steps"] == history.updates == 3

@@ -1,7 +1,9 @@
 """`tfnn.fit` takes every kind of data that `model.fit` takes, in the same order: datasets, PyDatasets, generators, ragged."""
 
 import keras
+import numpy as np
 import pytest
+import tensorflow as tf
 
 from tests.training import oracle
 from tests.training.oracle import DATA, HELD, HELD_W, LAYERS, W, X, Y, assert_same_run, compare, compiled, trained
@@ -10,6 +12,7 @@ from tests.training.sources import (
     KINDS,
     LSTM,
     NAMED,
+    NAMES,
     SELF_TAUGHT,
     SLICES,
     TAGS,
@@ -18,14 +21,18 @@ from tests.training.sources import (
     Batches,
     Begun,
     Endless,
+    Matrix,
     Reshuffled,
     Sentences,
+    Series,
     autoencoder,
     convolved,
     dataset,
     embedded,
     generator,
     names,
+    of_sparse,
+    of_strings,
     padded,
     ragged,
     ragged_mean,
@@ -33,6 +40,7 @@ from tests.training.sources import (
     tagged,
     unknown,
 )
+from tfnn.training import inputs
 
 # name: (a function that makes the compiled model, a function that makes the arguments of fit)
 CASES = {
@@ -104,6 +112,12 @@ CASES = {
     "sequences with a mask": (LSTM, lambda: {"x": keras.utils.pad_sequences(WORDS, padding="post"), "y": KINDS}),
     "ragged tensor": (compiled(ragged_mean), lambda: {"x": ragged(), "y": KINDS}),
     "dataset of ragged tensors": (compiled(ragged_mean), lambda: {"x": SLICES((ragged(), KINDS)).batch(16)}),
+    "weights in a list": (WEIGHTED, lambda: {**DATA, "sample_weight": [W]}),
+    "strings": (compiled(of_strings), lambda: {"x": NAMES, "y": Y}),
+    "sparse tensor, a part for validation": (
+        compiled(of_sparse),
+        lambda: {"x": tf.sparse.from_dense(tf.nn.relu(X)), "y": Y, "validation_split": 0.2},
+    ),
     "labels that are the inputs": (
         compiled(autoencoder, loss="mse", metrics=None),
         lambda: {"x": X, "y": X, "batch_size": 16, "validation_split": 0.2},
@@ -123,6 +137,17 @@ def test_weights_and_history_are_those_of_model_fit(case):
     _, history = compare(*CASES[case], counted=case not in UNCOUNTED)
     if "eager" not in case:
         assert history.traces == 1
+
+
+def test_a_sparse_matrix_of_scipy_is_a_sparse_tensor():
+    found = inputs.tensor(Matrix())
+    assert found.dtype == tf.float32
+    np.testing.assert_array_equal(tf.sparse.to_dense(found), np.maximum(X, 0))
+
+
+def test_a_series_of_pandas_is_a_column():
+    """A loss without Keras's care, as that in a training step, would spread rows over columns else."""
+    assert inputs.tensor(Y.view(Series)).shape == (60, 1)
 
 
 def test_data_of_unknown_length_counts_its_updates():

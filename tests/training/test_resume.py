@@ -17,8 +17,10 @@ import tensorflow as tf
 
 import tfnn
 from tests.training import killed
+from tests.training.models import OwnTrainStep, Unbuilt
 from tfnn.callbacks import Checkpoint
 from tfnn.training import checkpoint
+from tfnn.training.saving import heeding_sigterm
 
 ROOT = pathlib.Path(__file__).parents[2]
 ROOT = pathlib.Path(__file__).parents[2]
@@ -242,6 +244,46 @@ def test_the_table_of_a_csv_logger_is_that_of_the_whole_run(append, tmp_path):
     assert (tmp_path / "stopped.csv").read_text() == (tmp_path / "whole.csv").read_text()
 
 
+class UnbuiltOwnStep(Unbuilt):
+    def train_step(self, batch):
+        return {**super().train_step(batch), "one": tf.constant(1.0)}
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_a_model_whose_own_step_makes_its_weights_goes_on(stream, tmp_path):
+    def unbuilt():
+        keras.utils.set_random_seed(3)
+        model = UnbuiltOwnStep()
+        model.compile(tfnn.optimizers.Adam(0.01), "sparse_categorical_crossentropy")
+        return model
+
+    source = {"x": tf.data.Dataset.from_tensor_slices(data()).batch(BATCH), "y": None, "batch_size": None} if stream else {}
+    whole = fit(model=unbuilt(), **source)
+    with pytest.raises(Stopped):
+        fit(tmp_path, StopAt(2), model=unbuilt(), **source)
+    assert_same(fit(tmp_path, model=unbuilt(), **source), whole)
+
+
+def test_a_resumed_run_leaves_its_trace_to_the_next(tmp_path):
+    """An optimizer of several, which its first update makes known to the model, does not make the trace stale."""
+
+    def model():
+        keras.utils.set_random_seed(3)
+        inputs = keras.Input((6,))
+        model = OwnTrainStep(inputs, keras.layers.Dense(3, "softmax")(inputs))
+        parts = tfnn.optimizers.SGD(0.1), keras.optimizers.Adam(0.01)
+        model.compile(keras.optimizers.MultiOptimizer(lambda w: parts["bias" in w.path]), "sparse_categorical_crossentropy")
+        return model
+
+    x, y = data()
+    arguments = {"x": x, "y": y, "batch_size": BATCH, "seed": 7, "verbose": 0, "jit_compile": False}
+    saves = [Checkpoint(tmp_path, monitor="loss")]
+    tfnn.fit(model(), epochs=1, callbacks=saves, **arguments)
+    again = model()
+    assert tfnn.fit(again, epochs=2, callbacks=saves, resume=tmp_path, **arguments).traces == 1
+    assert tfnn.fit(again, epochs=2, **arguments).traces == 0
+
+
 def test_a_seed_that_was_drawn_is_kept(tmp_path):
     whole = fit(tmp_path, seed=None)
     shutil.rmtree(tmp_path / checkpoint.names(tmp_path)[-1])
@@ -327,6 +369,17 @@ def test_a_process_killed_again_and_again_goes_on_to_the_same_bits(tmp_path):
     """36 ends of runs of six kinds: while they start, train, write a checkpoint; 6 of them by SIGTERM."""
     moments = ["training", "starting", "writing", "terminated", "writing", "training"]
     assert in_turn_and_two_at_a_time(killed.KINDS, moments, tmp_path) >= 3
+
+
+@pytest.mark.parametrize("handler", [signal.SIG_IGN, None], ids=["ignored", "of C"])
+def test_a_sigterm_that_is_not_python_s_is_left_alone(handler, monkeypatch):
+    """A handler that C code installed is None to Python, which could not put it back."""
+    put = []
+    monkeypatch.setattr(signal, "getsignal", lambda number: handler)
+    monkeypatch.setattr(signal, "signal", lambda number, new: put.append(new) or handler)
+    with heeding_sigterm(True) as heed:
+        heed()
+    assert not put
 
 
 # An epoch, or the validation after one, that has no end but by the signal.

@@ -319,6 +319,7 @@ def test_a_digest_tells_data_apart():
     ]
     others += [({"a": x}, y, None), ({"b": x}, y, None), (x[::-1], y, None), (x, y, np.zeros(0, bool))]
     assert len({same, *map(digest, others)}) == len(others) + 1
+    assert digest(tf.constant(["ab", "c"])) != digest(tf.constant(["a", "bc"]))
     assert digest(tf.constant([1.0], tf.bfloat16)) != digest(tf.constant([1.0], tf.float16))
 
 

@@ -1,11 +1,10 @@
 """Arrays that lie on the device, and a place in them."""
 
-import keras
 import tensorflow as tf
 
 from tfnn.random import permutation
 from tfnn.training import inputs
-from tfnn.training.graph import batch_of, take
+from tfnn.training.graph import batch_of, spec_of, take
 from tfnn.training.nonfinite import suspicion
 
 
@@ -35,7 +34,7 @@ class Arrays:
     @property
     def spec(self):
         """Of a batch, as tensor specs."""
-        return keras.tree.map_structure(lambda a: a if a is None else tf.TensorSpec([None, *a.shape[1:]], a.dtype), self.data)
+        return spec_of(self.data)
 
     @property
     def batch_spec(self):

@@ -82,10 +82,18 @@ def run_evaluation(evaluation, source, callbacks, steps=None, heed=lambda: None)
     source.close()
     if not step:
         raise ValueError("evaluation needs at least one batch, and the data gave none")
-    logs = {name: keras.tree.map_structure(float_of, value) for name, value in sorted(logs.items())}
+    logs = plain(logs)
     callbacks.on_test_end(logs)
     evaluation.compiled.remember()
     return logs
+
+
+def plain(logs):
+    """Numbers by name, as Keras tells them: sorted, and those of a metric that gives several are not in a dict of their own."""
+    told = {}
+    for name, value in sorted(logs.items()):
+        told |= plain(value) if isinstance(value, dict) else {name: keras.tree.map_structure(float_of, value)}
+    return told
 
 
 def float_of(value):

@@ -6,7 +6,7 @@ import keras
 import tensorflow as tf
 
 from tfnn.training.compiled import Compiled
-from tfnn.training.graph import batch_of, loop, over_parts, reset_metrics, take, without_optionals, zeros_like_output
+from tfnn.training.graph import batch_of, loop, over_parts, reset_metrics, spec_of, take, without_optionals, zeros_like_output
 from tfnn.training.pace import Pace
 from tfnn.training.step import examples
 
@@ -37,8 +37,7 @@ class Evaluation:
 
     def _on_arrays(self, data, size, at, limit, fresh):
         total = tf.nest.flatten(data)[0].shape[0]
-        spec = tf.nest.map_structure(lambda a: a if a is None else tf.TensorSpec([None, *a.shape[1:]], a.dtype), data)
-        logs = self.first_logs(batch_of(spec))
+        logs = self.first_logs(batch_of(spec_of(data)))
         reset_metrics(self.compiled.model, fresh)
         order = tf.range(total)
         end = tf.minimum(at + limit * size, total)

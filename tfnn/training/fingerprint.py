@@ -106,5 +106,7 @@ def digest(arrays):
         else:
             array = np.asarray(array, order="C")
             total.update(f"{path} {array.dtype.name} {array.shape};".encode())
+            if array.dtype == object:  # strings
+                array = np.frombuffer(b"".join(b"%d:%s" % (len(text), text) for text in array.flat), np.uint8)
             total.update(array.reshape(-1).view(np.uint8))
     return total.hexdigest()

@@ -133,7 +133,8 @@ def fit(
             validation = read(*held, batch_size=size, steps=validation_steps)
         soften_labels(model, augmentation, source, validation)
 
-        callbacks = callback_list(callbacks, model, verbose, epochs, steps_per_epoch or source.length)
+        updates = steps_per_epoch or (source.length and -(-source.length // accumulate))
+        callbacks = callback_list(callbacks, model, verbose, epochs, updates)
         has = lambda kind: any(isinstance(callback, kind) for callback in callbacks.callbacks)
         nonfinite = "ignore" if has(keras.callbacks.TerminateOnNaN) else nonfinite
         jit_compile, why = choose_jit(model, jit_compile, augmentation, source)
@@ -154,6 +155,7 @@ def fit(
         saves = has(Checkpoint)
         settings = settings_of(source, accumulate, steps_per_epoch, shuffle, seed) if saves or resumed else {}
         if resumed:
+            graph.build(source.batch_spec)
             check_same(resumed, model, settings, epochs)
         run.saver = Saver(run, augmentation, settings, resumed)
         if verbose:

@@ -23,6 +23,8 @@ from tfnn.training.pace import Pace
 from tfnn.training.state import variables_of
 from tfnn.training.step import Step, rows
 
+STREAM = tf.TensorSpec([], tf.int32), tf.TensorSpec([], tf.int32), tf.TensorSpec([None], tf.int32)  # seed, pass, examples
+
 
 class Result(NamedTuple):
     """What a call of a training graph gives, as tensors."""
@@ -67,6 +69,11 @@ class TrainingGraph:
     def traces(self):
         return 0 if self.eager else self.train.experimental_get_tracing_count()
 
+    def build(self, batch_spec):
+        """Has a model with a step of its own create all variables, by tracing it: a checkpoint can then set them."""
+        if self.compiled.own_step and not self.eager:
+            self.whole.get_concrete_function(batch_spec, STREAM)
+
     def undone_where_bad(self, call):
         """(good, result) of `call()`; where `good` is false, or a weight not finite, all variables are put back.
 
@@ -100,11 +107,11 @@ class TrainingGraph:
         bad = [not tf.reduce_all(tf.math.is_finite(tf.convert_to_tensor(g))) for g in gradients]
         return bool(finite), [weight.path for weight, is_bad in zip(self.compiled.weights, bad) if is_bad]
 
-    def first_logs(self, data, *place):
+    def first_logs(self, batch_spec):
         """What the loop over updates starts with where a model's own step tells something: zeros of that form."""
         if not self.compiled.own_step or self.eager:
             return {}
-        return zeros_like_output(self.whole, *self.batch_spec(data, *place))[0]
+        return zeros_like_output(self.whole, batch_spec, STREAM)[0]
 
     def results(self, at, updates, good, ended, logs):
         model = self.compiled.model
@@ -141,7 +148,7 @@ class ArrayGraph(TrainingGraph):
     # Over updates and micro-batches: in the cross-replica context -----------------------------------------------------
 
     def run(self, data, *place):
-        logs = self.first_logs(data, *place)
+        logs = self.first_logs(batch_of(spec_of(data)))
 
         def updates():
             result = self.updates(logs, data, *place)
@@ -190,11 +197,6 @@ class ArrayGraph(TrainingGraph):
         at, updates, good, logs = state
         return self.results(at, updates, good, at >= rows, logs)
 
-    def batch_spec(self, data, order, at, limit, passes, fresh):
-        spec = tf.nest.map_structure(lambda a: a if a is None else tf.TensorSpec([None, *a.shape[1:]], a.dtype), data)
-        scalar = tf.TensorSpec([], tf.int32)
-        return batch_of(spec), (scalar, scalar, tf.TensorSpec([None], tf.int32))
-
 
 class StreamGraph(TrainingGraph):
     """Trains on the batches of a `tf.data` iterator, whatever their size. XLA compiles a step: it cannot read the iterator."""
@@ -210,7 +212,7 @@ class StreamGraph(TrainingGraph):
 
     def run(self, iterator, at, limit, passes, fresh):
         """Up to `limit` updates; `at` is how many batches and examples of pass number `passes` were read before."""
-        logs = self.first_logs(iterator, at, limit, passes, fresh)
+        logs = self.first_logs(without_optionals(iterator.element_spec))
         reset_metrics(self.compiled.model, fresh)
         seed = self.controls.seed.value()
 
@@ -257,10 +259,6 @@ class StreamGraph(TrainingGraph):
         *told, last = loop(more, accumulated if self.accumulate else single, state)
         return self.results(*told)._replace(last=last)
 
-    def batch_spec(self, iterator, at, limit, passes, fresh):
-        scalar = tf.TensorSpec([], tf.int32)
-        return without_optionals(iterator.element_spec), (scalar, scalar, tf.TensorSpec([None], tf.int32))
-
 
 def loop(more, body, state):
     """tf.while_loop; in Python where the steps run eagerly, whose logs need no form that is known before."""
@@ -300,6 +298,11 @@ def over_parts(static, step, carry, at, end, size, rows):
 def batch_of(data):
     """(x, y, sample_weight) in the form in which Keras hands them to a training step."""
     return keras.utils.pack_x_y_sample_weight(*data)
+
+
+def spec_of(data):
+    """Tensor specs of a batch of arrays, of any number of examples."""
+    return keras.tree.map_structure(lambda a: a if a is None else tf.TensorSpec([None, *a.shape[1:]], a.dtype), data)
 
 
 def take(data, examples):

@@ -30,16 +30,28 @@ def tensors(x, y=None, sample_weight=None):
     """
     if keras.tree.is_nested(y) and sample_weight is not None and not keras.tree.is_nested(sample_weight):
         sample_weight = keras.tree.map_structure(lambda _: sample_weight, y)  # of each output, as in Keras
+    several = keras.tree.is_nested(y) and keras.tree.is_nested(sample_weight)
+    if several and (found := places(sample_weight)) != (wanted := places(y)):
+        raise ValueError(f"sample_weight holds {found} and must hold an array or None for each of y: {wanted}")
     data = tuple(keras.tree.map_structure(tensor, part) for part in (x, y, sample_weight))
     count(data)
     return data
 
 
+def places(nest):
+    """Where the arrays of a nest stand, in words."""
+    return ", ".join("/".join(map(str, path)) for path, _ in keras.tree.flatten_with_path(nest))
+
+
 def tensor(array):
     if array is None:
         return None
+    if hasattr(array, "tocoo"):
+        array = of_scipy(array.tocoo())
     if isinstance(array, OF_ROWS):
-        return array
+        return array.with_values(as_float(array.values)) if isinstance(array, tf.SparseTensor) else array
+    if hasattr(array, "to_frame"):  # pandas's Series is a column, as in Keras
+        array = array.to_frame()
     if not (hasattr(array, "shape") or hasattr(array, "__array__")):
         raise ValueError(
             f"tfnn.fit trains on arrays, tensors, and tf.data.Dataset, PyDataset or generator, got {type(array).__name__}:"
@@ -47,12 +59,23 @@ def tensor(array):
         )
     if not tf.is_tensor(array):
         array = np.asarray(array)
-        if array.dtype == object:
-            raise ValueError("tfnn.fit trains on arrays of numbers, got an array of objects (rows of different length?)")
+        if array.dtype == object and not all(isinstance(part, (str, bytes)) for part in array.flat):
+            raise ValueError(
+                "tfnn.fit trains on arrays of numbers or strings, got an array of objects (rows of different length?)"
+            )
     if isinstance(array, np.ndarray) and array.nbytes >= LARGE and not tf.config.list_logical_devices("GPU"):
         return copied_once(array)
-    array = tf.convert_to_tensor(array)
+    return as_float(tf.convert_to_tensor(array))
+
+
+def as_float(array):
     return tf.cast(array, keras.config.floatx()) if array.dtype.is_floating else array
+
+
+def of_scipy(matrix):
+    """A `tf.SparseTensor` of a sparse matrix of scipy's in coordinates."""
+    indices = np.stack([matrix.row, matrix.col], axis=1).astype(np.int64)
+    return tf.sparse.reorder(tf.SparseTensor(indices, matrix.data, matrix.shape))
 
 
 def copied_once(array):
@@ -112,5 +135,12 @@ def split_off(data, fraction):
     at = int(np.floor(rows * (1 - fraction)))
     if not 0 < at < rows:
         raise ValueError(f"validation_split={fraction} of {rows} examples leaves an empty part")
-    part = lambda begin, end: tf.nest.map_structure(lambda a: a if a is None else a[begin:end], data)
+    part = lambda begin, end: keras.tree.map_structure(lambda a: a if a is None else rows_of(a, begin, end), data)
     return part(0, at), part(at, rows)
+
+
+def rows_of(array, begin, end):
+    if not isinstance(array, tf.SparseTensor):
+        return array[begin:end]
+    shape = array.shape.as_list()
+    return tf.sparse.slice(array, [begin, *(0 for _ in shape[1:])], [end - begin, *shape[1:]])

@@ -28,7 +28,7 @@ class Run:
         self.every_update = any(wants(callback, TRAIN_HOOKS) for callback in callbacks.callbacks)
         self.progress = [c for c in callbacks.callbacks if isinstance(c, keras.callbacks.ProgbarLogger)]
         self.step, self.updates, self.skipped, self.batch_sizes, self.logs = 0, 0, 0, [], {}
-        self.heed = lambda: None
+        self.heed, self.fresh = lambda: None, True  # whether no piece of this call is done, which may have built the optimizer
 
     def epochs(self, first, last, seed, micro_batches, validation_freq):
         """Trains from epoch `first` up to `last`, with `micro_batches` to an update at the start."""
@@ -119,8 +119,9 @@ class Run:
         if not updates:
             return None
         self.graph.pace.record(updates * self.controls.micro_batches, time.perf_counter() - began)
-        if not self.updates:
+        if self.fresh:
             self.graph.compiled.remember()
+            self.fresh = False
         self.step, self.updates = self.step + updates, self.updates + updates
         return result
 

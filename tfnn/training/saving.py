@@ -138,7 +138,9 @@ def heeding_sigterm(wanted):
     A Python signal handler cannot run inside a TensorFlow call, and may not raise between two lines of a callback. So it
     only takes note, and the run asks between its pieces.
     """
-    if not wanted or threading.current_thread() is not threading.main_thread():
+    before = signal.getsignal(signal.SIGTERM)
+    here = threading.current_thread() is threading.main_thread()
+    if not (wanted and here) or before in (signal.SIG_IGN, None):  # None: a handler in C, which could not be put back
         yield lambda: None
         return
     came = []
@@ -147,7 +149,7 @@ def heeding_sigterm(wanted):
         if came:
             raise Terminated
 
-    before = signal.signal(signal.SIGTERM, lambda *_: came.append(True))
+    signal.signal(signal.SIGTERM, lambda *_: came.append(True))
     try:
         yield check
     finally:
