@@ -358,3 +358,18 @@ def test_one_device_strategy(xy):
 def test_strategies_that_are_not_there(name, message):
     with pytest.raises(ValueError, match=message):
         tfnn.distribute.strategy(name)
+
+
+@pytest.mark.parametrize("accumulate", [1, 2])
+def test_a_schedule_in_epochs_runs_alike_on_arrays_and_on_batches_that_are_read(accumulate):
+    """The clock counts the batches of a dataset as full, so the last may not be smaller here."""
+    x, y = np.random.RandomState(0).normal(size=(96, 64)).astype(np.float32), np.arange(96) % 10
+    weights = []
+    for data in {"x": x, "y": y, "batch_size": 16}, {"x": tf.data.Dataset.from_tensor_slices((x, y)).batch(16)}:
+        keras.utils.set_random_seed(2)
+        model = tfnn.models.mlp((64,), 10, hidden=(8,))
+        rate = tfnn.schedules.InEpochs(tfnn.schedules.Warmup(tfnn.schedules.Cosine(0.2, 3), 1))
+        model.compile(tfnn.optimizers.SGD(rate), "sparse_categorical_crossentropy")
+        tfnn.fit(model, **data, epochs=3, shuffle=False, verbose=0, accumulate=accumulate)
+        weights.append(model.get_weights()[0])
+    np.testing.assert_allclose(*weights, rtol=1e-5, atol=1e-6)

@@ -172,14 +172,15 @@ class ArrayGraph(TrainingGraph):
         more = lambda at, updates, good, logs: (at < rows) & (updates < limit) & good
 
         def update(at, updates, good, logs, size):
-            self.controls.examples.assign_add(tf.cast(size, tf.int64))
-            return at + size, updates + 1, *self.one(*batch(at, size))
+            told = self.one(*batch(at, size))
+            self.controls.examples.assign_add(tf.cast(size, tf.int64))  # after the update, which a schedule dates by it
+            return at + size, updates + 1, *told
 
         def accumulated(at, updates, good, logs):
             end = tf.minimum(at + self.controls.accumulation * size, rows)
+            good = self.apply(over_parts(self.static, part, self.strategy.run(self.step.zeros), at, end, size, rows))
             self.controls.examples.assign_add(tf.cast(end - at, tf.int64))
-            total = over_parts(self.static, part, self.strategy.run(self.step.zeros), at, end, size, rows)
-            return end, updates + 1, self.apply(total), logs
+            return end, updates + 1, good, logs
 
         def regrouped(at, *state):  # what cannot be split into micro-batches is one batch of another size
             return update(at, *state, tf.minimum(size * self.controls.accumulation, rows - at))
@@ -223,7 +224,6 @@ class StreamGraph(TrainingGraph):
             def found():
                 batch = without_optionals(element.get_value())
                 examples = at[1] + tf.range(rows(batch))
-                self.controls.examples.assign_add(self.micro_batch)
                 return train(element, batch, (seed, passes, examples), at + tf.stack([1, rows(batch)]))
 
             return tf.cond(element.has_value(), found, end)
@@ -231,6 +231,7 @@ class StreamGraph(TrainingGraph):
         def single(at, updates, good, ended, logs, last):
             def train(element, batch, stream, after):
                 good, logs = self.undone_where_bad(lambda: self.one_step(batch, stream))
+                self.controls.examples.assign_add(self.micro_batch)
                 return after, updates + 1, good, tf.constant(False), logs, element
 
             return read(at, train, lambda: (at, updates, good, tf.constant(True), logs, last))
@@ -250,7 +251,9 @@ class StreamGraph(TrainingGraph):
                 good = tf.cond(parts > 0, lambda: self.apply(total), lambda: tf.constant(True))
                 return good, (after, updates + tf.cast(parts > 0, tf.int32), over, element)
 
+            before = at
             good, (at, updates, ended, last) = self.undone_where_bad(group)
+            self.controls.examples.assign_add(tf.cast(at[0] - before[0], tf.int64) * self.micro_batch)
             return at, updates, good, ended, logs, last
 
         more = lambda at, updates, good, ended, logs, last: (updates < limit) & good & ~ended
