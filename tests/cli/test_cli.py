@@ -159,7 +159,7 @@ def test_bad_options_are_refused_in_one_line(tmp_path, capsys):
         (["--l2", -1], "--l2 -1"),
         (["--learning-rate", "nan"], "--learning-rate nan"),
         (["--grow-batch", "99:64"], "--grow-batch 99:64: the epochs of this run are 0 to 29"),
-        (["--model", "mlp", "--epochs", 2, "--learning-rate", 1e30], "not finite at epoch 0, update 1"),
+        (["--model", "mlp", "--epochs", 2, "--learning-rate", 1e30], "not finite at epoch 0, update 2"),
         (["--seed", -1], "--seed -1"),
         (["--model", "transformer"], "--model transformer: neither resnet nor mlp nor a .keras file"),
         (["--depth", 9], "depth=9 must be 6n + 2"),
