@@ -74,10 +74,11 @@ class TrainingGraph:
         if self.compiled.own_step and not self.eager:
             self.whole.get_concrete_function(batch_spec, STREAM)
 
-    def undone_where_bad(self, call):
+    def undone_where_bad(self, call, compiled):
         """(good, result) of `call()`; where `good` is false, or a weight not finite, all variables are put back.
 
-        What is kept for that costs at most a copy of the state.
+        What is kept for that costs at most a copy of the state. `compiled` tells whether this becomes a part of what XLA
+        compiles: a choice between values costs nothing there, and a tf.cond takes far longer to compile.
         """
         if not self.guard:
             return call()
@@ -85,7 +86,7 @@ class TrainingGraph:
         before = [tf.identity(v) for v in state]
         good, result = call()
         good &= tf.reduce_all([tf.reduce_all(tf.math.is_finite(w)) for w in self.compiled.model.trainable_variables])
-        if self.jit_compile and self.compiles_loops:  # where a tf.cond takes far longer to compile
+        if compiled:
             for variable, value in zip(state, before):
                 variable.assign(tf.where(good, variable, value))
         else:
@@ -154,7 +155,7 @@ class ArrayGraph(TrainingGraph):
             result = self.updates(logs, data, *place)
             return result.good, result
 
-        good, result = self.undone_where_bad(updates)
+        good, result = self.undone_where_bad(updates, self.jit_compile)
         return result._replace(good=good)
 
     def updates(self, logs, data, order, at, limit, passes, fresh):
@@ -206,7 +207,10 @@ class StreamGraph(TrainingGraph):
 
     def __init__(self, model, *settings, **more):
         super().__init__(model, *settings, **more)
-        self.one_step, self.one_part = (self.function(call, self.jit_compile) for call in (self.one, self.part))
+        self.one_step, self.one_part = (self.function(call, self.jit_compile) for call in (self.guarded_one, self.part))
+
+    def guarded_one(self, batch, stream):
+        return self.undone_where_bad(lambda: self.one(batch, stream), self.jit_compile)
 
     def part(self, total, batch, stream):
         return self.strategy.run(self.step.part, (total, batch, stream))
@@ -230,7 +234,7 @@ class StreamGraph(TrainingGraph):
 
         def single(at, updates, good, ended, logs, last):
             def train(element, batch, stream, after):
-                good, logs = self.undone_where_bad(lambda: self.one_step(batch, stream))
+                good, logs = self.one_step(batch, stream)
                 self.controls.examples.assign_add(self.micro_batch)
                 return after, updates + 1, good, tf.constant(False), logs, element
 
@@ -252,7 +256,7 @@ class StreamGraph(TrainingGraph):
                 return good, (after, updates + tf.cast(parts > 0, tf.int32), over, element)
 
             before = at
-            good, (at, updates, ended, last) = self.undone_where_bad(group)
+            good, (at, updates, ended, last) = self.undone_where_bad(group, compiled=False)
             self.controls.examples.assign_add(tf.cast(at[0] - before[0], tf.int64) * self.micro_batch)
             return at, updates, good, ended, logs, last
 
