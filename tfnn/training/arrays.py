@@ -20,7 +20,7 @@ class Arrays:
         self.data, self.rows = data, inputs.count(data)
         self.micro_batch = min(batch_size, self.rows)
         self.length = -(-self.rows // self.micro_batch)
-        self.shuffle, self.seed, self.functions = shuffle, seed, {}
+        self.shuffle, self.seed, self.trace = shuffle, seed, None
         self.passes, self.at = None, 0
 
     def batches(self, controls):
@@ -49,7 +49,7 @@ class Arrays:
     def ended(self):
         return self.at >= self.rows
 
-    once = endless = False
+    once = False
 
     def seek(self, passes, at=0):
         """Goes to position `at` of pass number `passes`."""
@@ -71,10 +71,10 @@ class Arrays:
         """The trace for this data, looked up once: finding it anew at each call costs as much as 5 small updates."""
         if graph.eager:
             return graph.train
-        if graph not in self.functions:
+        if self.trace is None:
             order, scalar, flag = tf.TensorSpec([self.rows], tf.int32), tf.TensorSpec([], tf.int32), tf.TensorSpec([], tf.bool)
-            self.functions[graph] = graph.train.get_concrete_function(self.data, order, scalar, scalar, scalar, flag)
-        return self.functions[graph]
+            self.trace = graph.train.get_concrete_function(self.data, order, scalar, scalar, scalar, flag)
+        return self.trace
 
     def diagnosis(self, graph, result):
         """(examples, variable, data) of the micro-batch of the next update in which a number goes wrong; moves on over it."""

@@ -42,14 +42,14 @@ def evaluate(
     return logs if return_dict else model._flatten_metrics_in_order(logs)
 
 
-def evaluation_for(model, spec, jit_compile=False):
-    """The model's functions of an earlier call where they still hold, else new ones."""
+def evaluation_for(model, spec, jit_compile=None):
+    """The model's functions of an earlier call where they still hold, else new ones; `jit_compile` of None takes either."""
     held = getattr(model, "_tfnn_evaluation", None)
-    if held and held[0] == jit_compile and held[1].compiled.current:
+    if held and jit_compile in (None, held[0]) and held[1].compiled.current:
         return held[1]
-    evaluation = Evaluation(model, jit_compile)
+    evaluation = Evaluation(model, bool(jit_compile))
     evaluation.compiled.build(spec)
-    object.__setattr__(model, "_tfnn_evaluation", (jit_compile, evaluation))  # past Keras's tracking: not part of the model
+    object.__setattr__(model, "_tfnn_evaluation", (bool(jit_compile), evaluation))  # past Keras's tracking of attributes
     return evaluation
 
 

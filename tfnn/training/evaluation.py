@@ -1,12 +1,20 @@
 """The traced functions of a model that is not trained: its loss and metrics on data, and its outputs."""
 
-import functools
-
 import keras
 import tensorflow as tf
 
 from tfnn.training.compiled import Compiled
-from tfnn.training.graph import batch_of, loop, over_parts, reset_metrics, spec_of, take, without_optionals, zeros_like_output
+from tfnn.training.graph import (
+    batch_of,
+    loop,
+    over_parts,
+    reset_metrics,
+    spec_of,
+    take,
+    traced,
+    without_optionals,
+    zeros_like_output,
+)
 from tfnn.training.pace import Pace
 from tfnn.training.step import examples
 
@@ -21,12 +29,10 @@ class Evaluation:
         self.compiled, self.strategy, self.pace = Compiled(model), model.distribute_strategy, Pace()
         self.static = jit_compile or isinstance(self.strategy, tf.distribute.TPUStrategy)
         self.eager = model.run_eagerly
-        # a partial is a key of its own: methods would share one over all graphs in TensorFlow's count of retraces, which warns
-        traced = lambda f, **how: f if self.eager else tf.function(functools.partial(f), autograph=False, **how)
-        self.on_arrays = traced(self._on_arrays, jit_compile=jit_compile)
-        self.on_stream = traced(self._on_stream)
+        self.on_arrays = traced(self._on_arrays, self.eager, jit_compile)
+        self.on_stream = traced(self._on_stream, self.eager)
         self.step = model.test_step if self.compiled.own_test_step else self.plain_step
-        self.traced_step = traced(self.step, jit_compile=jit_compile)
+        self.traced_step = traced(self.step, self.eager, jit_compile)
 
     def plain_step(self, batch):
         x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(batch)

@@ -118,6 +118,8 @@ def fit(
         check_positive(validation_freq=validation_freq)
     if nonfinite not in ("stop", "skip", "ignore"):
         raise ValueError(f"nonfinite={nonfinite!r} must be 'stop', 'skip' or 'ignore'")
+    if class_weight is not None and not isinstance(class_weight, dict):
+        raise ValueError(f"class_weight={class_weight!r} must be a dict of classes and weights: {{0: 1.0, 1: 2.5}}")
     resumed = found(resume)
     if seed is None:
         seed = resumed[2]["trainer"]["settings"]["seed"] if resumed else random.randrange(2**31)

@@ -60,10 +60,7 @@ class TrainingGraph:
         self.whole, self.look = self.function(self.step.whole), self.function(self.step.part)
 
     def function(self, call, jit_compile=False):
-        if self.eager:
-            return call
-        # a partial is a key of its own: methods would share one over all graphs in TensorFlow's count of retraces, which warns
-        return tf.function(functools.partial(call), jit_compile=jit_compile, autograph=False)
+        return traced(call, self.eager, jit_compile)
 
     @property
     def traces(self):
@@ -265,6 +262,14 @@ class StreamGraph(TrainingGraph):
         state = at, tf.constant(0), tf.constant(True), tf.constant(False), logs, none
         *told, last = loop(more, accumulated if self.accumulate else single, state)
         return self.results(*told)._replace(last=last)
+
+
+def traced(call, eager, jit_compile=False):
+    """`call` as a tf.function; as it is for a model that runs eagerly."""
+    if eager:
+        return call
+    # a partial is a key of its own: methods would share one over all graphs in TensorFlow's count of retraces, which warns
+    return tf.function(functools.partial(call), jit_compile=jit_compile, autograph=False)
 
 
 def loop(more, body, state):

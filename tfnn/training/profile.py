@@ -18,9 +18,9 @@ class Profile:
     """
 
     def __init__(self, window, callbacks):
-        self.window, self.running = tuple(window or ()), False
-        if window and not (len(self.window) == 2 and 0 <= self.window[0] < self.window[1]):
+        if window is not None and not (isinstance(window, (tuple, list)) and len(window) == 2 and 0 <= window[0] < window[1]):
             raise ValueError(f"profile={window!r} must be (start, stop): the first update, and the first one after the window")
+        self.window, self.running = tuple(window or ()), False
         boards = [callback for callback in callbacks if isinstance(callback, keras.callbacks.TensorBoard)]
         self.directory = pathlib.Path(boards[0].log_dir if boards else "logs")
 

@@ -1,6 +1,7 @@
 """The host's side of a run: epochs, pieces of the graph between which callbacks are heard, numbers that go wrong."""
 
 import time
+import warnings
 
 import keras
 
@@ -16,7 +17,7 @@ class Run:
         source: `Arrays` or a `Stream`.
         callbacks: a `keras.callbacks.CallbackList`.
         steps_per_epoch: updates of an epoch, or None for a pass over the source.
-        validate: a function without arguments that gives the metrics on the validation data, or None.
+        validate: gives the metrics on the validation data, or None; called with a function to call between its pieces.
         nonfinite: "stop", "skip" or "ignore".
         profile: the `Profile` of the run.
     """
@@ -85,6 +86,8 @@ class Run:
             self.profile.after(self.updates)
             self.heed()
         self.check_continues()
+        if self.steps and self.step < self.steps and self.source.ended:
+            warnings.warn(f"the data ended after {self.step} of {self.steps} updates of epoch {self.epoch}", stacklevel=2)
         if self.source.length is None and not self.steps:
             self.source.length = self.source.at[0]
 

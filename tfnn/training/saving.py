@@ -11,6 +11,7 @@ import numpy as np
 from tfnn.callbacks import Checkpoint
 from tfnn.training import checkpoint, state
 from tfnn.training.fingerprint import differences, digest
+from tfnn.training.streams import kind_of
 
 NUMBERS = "epoch", "step", "updates", "skipped", "batch_sizes"  # of a `Run`
 
@@ -123,7 +124,7 @@ def settings_of(source, accumulate, steps_per_epoch, shuffle, seed):
         "accumulate": accumulate,
         "steps_per_epoch": steps_per_epoch,
         "shuffle": bool(shuffle),
-        "data": digest(source.data) if hasattr(source, "data") else type(source.source).__name__,
+        "data": digest(source.data) if hasattr(source, "data") else kind_of(source.source),
     }
 
 

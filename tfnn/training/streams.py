@@ -21,7 +21,9 @@ class Stream:
     Args:
         x: what `keras.Model.fit` takes for x besides arrays.
         class_weight: {class: weight}, for a source of (x, y).
+        shuffle, seed: of the order of a PyDataset's batches.
         model: its inputs tell which lengths may differ between batches.
+        micro_batch: examples of a batch where they are known; else the source's static batch size, or None.
 
     Raises:
         ValueError: for what is no source of batches, and one without any.
@@ -117,7 +119,7 @@ class Stream:
         self.at, self.ended = result.at.numpy().tolist(), bool(result.ended)
         self.ended |= self.at[0] == self.length
         if self.ended and not self.at[0]:
-            raise ValueError(f"tfnn.fit needs at least one batch, and the {type(self.source).__name__} has none")
+            raise ValueError(f"tfnn.fit needs at least one batch, and the {kind_of(self.source)} has none")
         return int(result.updates), result
 
     def diagnosis(self, graph, result):
@@ -172,9 +174,13 @@ def adapter_for(source, class_weight):
         if adapter.num_batches == 0:
             raise ValueError("it has none")
     except ValueError as error:
-        name = type(source.inner if isinstance(source, Ordered) else source).__name__
-        raise ValueError(f"tfnn.fit needs batches, given as arrays or as a source of them, from {name}: {error}") from None
+        kind = kind_of(source)
+        raise ValueError(f"tfnn.fit needs batches, given as arrays or as a source of them, from {kind}: {error}") from None
     return adapter
+
+
+def kind_of(source):
+    return type(source.inner if isinstance(source, Ordered) else source).__name__
 
 
 def dataset_of(adapter, model):
