@@ -180,11 +180,36 @@ class BatchSteering(Steering):
 
     @property
     def controls(self):
-        return needed_by(self)
+        """Of `tfnn.fit`, or of the `tfnn.data.growable` that `model.fit` runs on."""
+        run = current() or getattr(self.growable, "controls", None)
+        if run is None:
+            raise RuntimeError(
+                f"{type(self).__name__} changes the batch size, which model.fit fixes: call"
+                " model.fit(tfnn.data.growable(x, y, batch_size), ...) without steps_per_epoch, or tfnn.fit(model, x, y, ...)"
+            )
+        return run
+
+    @property
+    def growable(self):
+        """The `tfnn.data.growable` that `model.fit` runs on, or None."""
+        return getattr((self.params or {}).get("steps"), "growable", None)
+
+    def set_params(self, params):
+        super().set_params(params)
+        if self.growable is not None:
+            self.growable.steered_by(self, params)
+
+    def planned(self, update):
+        """The batch size of update number `update` where it is planned: asked by what is read ahead."""
+        return None
+
+    def on_epoch_begin(self, epoch, logs=None):
+        if self.growable is not None:
+            self.growable.epoch = epoch
 
     def on_epoch_end(self, epoch, logs=None):
         if logs is not None:
-            logs["batch_size"] = self.controls.batch_size
+            logs["batch_size"] = self.controls.batch_size if self.growable is None else self.growable.last_size
 
 
 class Facts(NamedTuple):

@@ -8,7 +8,9 @@ from tfnn.controls import BatchSteering
 
 
 class BatchSizeScheduler(BatchSteering):
-    """Sets the batch size of `tfnn.fit` at the start of each epoch, or before each update.
+    """Sets the batch size at the start of each epoch, or before each update.
+
+    Under `tfnn.fit`, and under `model.fit` on a `tfnn.data.growable`, whose batches are really larger whatever `mode` is.
 
     SGD's noise scale is g = ηN/b (Smith & Le 2017): a batch b that grows lowers it as a rate η that decays does, with
     fewer updates. Examples come in the same order whatever the batch, and gradients are exact means over it:
@@ -37,7 +39,7 @@ class BatchSizeScheduler(BatchSteering):
         ValueError: for a batch size that is not an integer, is below the run's first under mode="accumulate", above the
             number of examples, or too large for the memory under mode="rebatch". Sizes of a dict are checked before the
             first update.
-        RuntimeError: under `model.fit`, whose batch size is fixed.
+        RuntimeError: under `model.fit` on other data than a `tfnn.data.growable`.
 
     Example:
         >>> growth = tfnn.callbacks.BatchSizeScheduler({10: 64, 20: 128})
@@ -55,6 +57,7 @@ class BatchSizeScheduler(BatchSteering):
         self.schedule, self.by, self.scale_learning_rate = schedule, by, scale_learning_rate
 
     def on_epoch_begin(self, epoch, logs=None):
+        super().on_epoch_begin(epoch)
         if isinstance(self.schedule, dict):
             for size in self.schedule.values():
                 self.controls.check(size)
@@ -71,6 +74,9 @@ class BatchSizeScheduler(BatchSteering):
     def on_update_begin(self, update):
         if self.by == "update":
             self.set_size(update)
+
+    def planned(self, update):
+        return self.size_at(update) if self.by == "update" else None
 
     def set_size(self, time):
         size = self.size_at(time)

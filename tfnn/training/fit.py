@@ -7,6 +7,7 @@ import keras
 
 from tfnn import controls
 from tfnn.callbacks import Checkpoint
+from tfnn.data.growable import Growable
 from tfnn.training.arrays import Arrays
 from tfnn.training.augmentation import soften_labels, steps_of
 from tfnn.training.compiled import Compiled
@@ -121,6 +122,11 @@ def fit(
         raise ValueError(f"nonfinite={nonfinite!r} must be 'stop', 'skip' or 'ignore'")
     if class_weight is not None and not isinstance(class_weight, dict):
         raise ValueError(f"class_weight={class_weight!r} must be a dict of classes and weights: {{0: 1.0, 1: 2.5}}")
+    if isinstance(x, Growable):
+        if any(given is not None for given in (y, sample_weight, batch_size)):
+            raise ValueError("y, sample_weight and batch_size are arguments of growable, not of tfnn.fit beside it")
+        (x, y, sample_weight), batch_size, shuffle, own_seed = x.arguments()
+        seed = own_seed if seed is None else seed
     resumed = found(resume)
     if seed is None:
         seed = resumed[2]["trainer"]["settings"]["seed"] if resumed else random.randrange(2**31)
