@@ -15,6 +15,7 @@ from tfnn.training.evaluate import evaluation_for, run_evaluation
 from tfnn.training.graph import ArrayGraph, StreamGraph
 from tfnn.training.inputs import integer
 from tfnn.training.introduction import form_of, introduction, reason_for_new_trace
+from tfnn.training.memory import Memory
 from tfnn.training.profile import Profile
 from tfnn.training.run import Run
 from tfnn.training.saving import Saver, Terminated, check_same, found, heeding_sigterm, settings_of
@@ -150,6 +151,7 @@ def fit(
         growth, probes = mode_of(callbacks.callbacks), of_kind(controls.Probe, callbacks.callbacks)
         guard = nonfinite != "ignore"
         graph, new_trace = graph_for(model, source, accumulate, growth, jit_compile, augmentation, guard, probes)
+        graph.controls.check_memory = Memory(graph, source.spec).check if graph.rebatch else lambda size: None
         for part in source, validation:
             if isinstance(part, Arrays):
                 graph.compiled.check_labels(part.data[1])
