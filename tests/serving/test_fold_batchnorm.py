@@ -238,3 +238,190 @@ def test_the_model_answers_the_same(name):
 def test_in_training_mode_it_stays():
     network = fold_batchnorm(randomise(one(Opaque(training=True))))
     assert (len(network.folded), len(network.kept)) == (0, 1)
+
+
+@pytest.mark.parametrize("policy", ("mixed_float16", "mixed_bfloat16", "float64"))
+def test_in_other_precisions(policy):
+    """Both round each activation once or twice to half precision, so they differ by some of its units."""
+    unit = {"mixed_float16": 2**-11, "mixed_bfloat16": 2**-8, "float64": 1e-15}[policy]
+    keras.config.set_dtype_policy(policy)
+    try:
+        model = randomise(one(L.Conv2D(6, 3), L.BatchNormalization(), L.ReLU(), L.Conv2D(6, 3, use_bias=False), BatchNorm()))
+    finally:
+        keras.config.set_dtype_policy("float32")
+    network = fold_batchnorm(model)
+    inputs = arrays(input_specs(model), rows=16)
+    answer = network(inputs)
+    assert answer.dtype == model.compute_dtype and len(network.folded) == 2
+    assert {variable.dtype for variable in network.variables} == {tf.as_dtype(model.variable_dtype)}
+    assert error(model(inputs, training=False), answer) < 10 * unit
+
+
+def recalibrated(model, images):
+    """With moments of its own inputs, so that the signal neither fades nor grows through a deep network."""
+    randomise(model)
+    tfnn.layers.recalibrate_batch_norm(model, images)
+    return model
+
+
+def application(name, size, **options):
+    """In 32-bit floats such a network turns a change of its images by 1e-7 into one of about 1e-5 of its outputs."""
+    keras.utils.set_random_seed(0)
+    images = np.random.RandomState(2).normal(size=(8, size, size, 3)).astype(np.float32)
+    make = getattr(keras.applications, name)
+    return recalibrated(make(weights=None, include_top=False, input_shape=images.shape[1:], **options), images), images
+
+
+@pytest.fixture(scope="module")
+def mobilenet():
+    return application("MobileNetV2", 64, alpha=0.35)
+
+
+def test_mobilenet_v2_has_no_batch_norm_left(mobilenet):
+    model, images = mobilenet
+    network = fold_batchnorm(model)
+    assert (len(network.folded), network.kept) == (52, ())
+    assert error(model(images, training=False), network(images)) < 1e-4
+
+
+def test_a_wrong_epsilon_would_be_seen():
+    model, images = application("MobileNetV2", 64, alpha=0.35)
+    expected = model(images, training=False)
+    for layer in model._flatten_layers():
+        if isinstance(layer, L.BatchNormalization):
+            layer.epsilon *= 1.1
+    assert error(expected, fold_batchnorm(model)(images)) > 1e-4
+
+
+# name: (width and height of the images, BatchNorms that are folded, that stay)
+APPLICATIONS = {
+    "DenseNet121": (64, 59, 62),
+    "EfficientNetB0": (64, 49, 0),
+    "EfficientNetV2B0": (64, 59, 0),
+    "InceptionResNetV2": (75, 0, 0),
+    "InceptionV3": (75, 94, 0),
+    "MobileNet": (64, 27, 0),
+    "MobileNetV2": (64, 52, 0),
+    "MobileNetV3Small": (64, 34, 0),
+    "NASNetMobile": (64, 188, 4),
+    "ResNet50": (64, 53, 0),
+    "ResNet50V2": (64, 32, 17),
+    "Xception": (71, 40, 0),
+}
+WITHOUT_BATCH_NORM = {"convnext", "vgg16", "vgg19"}
+
+
+def family(name):
+    return getattr(keras.applications, name).__module__.split(".")[-1]
+
+
+def test_every_family_of_keras_applications_is_tried():
+    makers = [name for name, maker in vars(keras.applications).items() if name[0].isupper() and callable(maker)]
+    assert {family(name) for name in APPLICATIONS} == {family(name) for name in makers} - WITHOUT_BATCH_NORM
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", APPLICATIONS)
+def test_keras_applications(name, record_property):
+    size, folded, kept = APPLICATIONS[name]
+    model, images = application(name, size)
+    begin = time.perf_counter()
+    network = fold_batchnorm(model)
+    seconds = time.perf_counter() - begin
+    found = error(model(images, training=False), network(images))
+    record_property("folded", f"{len(network.folded)} of {len(network.folded) + len(network.kept)}")
+    print(f"{name}: {len(network.folded)} folded, {len(network.kept)} kept, error {found:.1e}, {seconds:.1f} s")
+    del model
+    keras.backend.clear_session()
+    gc.collect()
+    assert (len(network.folded), len(network.kept)) == (folded, kept)
+    assert found < 1e-4
+
+
+def frozen(network):
+    return convert_variables_to_constants_v2(network.network.get_concrete_function())
+
+
+def test_frozen_it_answers_the_same_without_variables(mobilenet):
+    model, images = mobilenet
+    constants = frozen(fold_batchnorm(model))
+    assert not constants.variables
+    assert error(model(images, training=False), constants(tf.constant(images))[0]) < 1e-4
+
+
+def test_a_graph_with_folded_layers_has_no_operation_of_a_batch_norm(mobilenet):
+    operations = lambda network: {op.type for op in frozen(network).graph.get_operations()}
+    assert not {"FusedBatchNormV3", "Rsqrt", "Mul", "Sub"} & operations(fold_batchnorm(mobilenet[0]))
+    assert "FusedBatchNormV3" in operations(fold_batchnorm(one(BatchNorm())))
+    assert {"Rsqrt", "Mul", "Sub"} <= operations(fold_batchnorm(one(L.BatchNormalization())))
+
+
+def test_saved_and_loaded_it_answers_the_same(tmp_path):
+    model = randomise(resnet())
+    network = fold_batchnorm(model)
+    images = arrays(input_specs(model))
+    tf.saved_model.save(network, str(tmp_path))
+    loaded = tf.saved_model.load(str(tmp_path))
+    np.testing.assert_array_equal(network(images), loaded.network(images))
+    stored = sum(
+        size for _, shape in tf.train.list_variables(str(tmp_path / "variables/variables")) for size in [np.prod(shape)]
+    )
+    assert stored < model.count_params()  # no weight twice, and none of those that were folded
+
+
+def test_it_serves_several_signatures_from_the_same_variables():
+    model = randomise(resnet())
+    network = fold_batchnorm(model)
+    halves = tf.function(lambda x: network(x / 2), input_signature=[tf.TensorSpec([None, 8, 8, 1])])
+    images = arrays(input_specs(model))
+    assert error(model(images / 2, training=False), halves(images)) < 1e-5
+    assert {v.ref() for v in halves.get_concrete_function().variables} <= {v.ref() for v in network.variables}
+
+
+def test_a_model_that_learns_on_leaves_what_was_folded():
+    model = randomise(one(L.Conv2D(4, 3), BatchNorm()))
+    network, images = fold_batchnorm(model), arrays(tf.TensorSpec([None, *IMAGES]))
+    before = network(images)
+    for weight in model.weights:
+        weight.assign(weight + 1)
+    np.testing.assert_array_equal(network(images), before)
+
+
+class Subclassed(keras.Model):
+    def __init__(self):
+        super().__init__()
+        self.conv, self.norm = L.Conv2D(4, 3), BatchNorm()
+
+    def call(self, inputs):
+        return {"features": self.norm(self.conv(inputs["image"]))}
+
+
+def test_a_subclassed_model_is_folded_for_given_inputs():
+    model, specs = Subclassed(), {"image": tf.TensorSpec([None, *IMAGES])}
+    with pytest.raises(ValueError, match="is not built"):
+        fold_batchnorm(model)
+    model(arrays(specs))
+    with pytest.raises(ValueError, match="pass `inputs`"):
+        fold_batchnorm(model)
+    network = fold_batchnorm(randomise(model), inputs=specs)
+    assert len(network.folded) == 1
+    assert error(model(arrays(specs), training=False), network(arrays(specs))) < 1e-5
+
+
+def test_a_failing_trace_leaves_the_model_as_it_was():
+    class Failing(keras.Model):
+        def __init__(self):
+            super().__init__()
+            self.conv, self.norm = L.Conv2D(4, 3), BatchNorm()
+
+        def call(self, x):
+            y = self.norm(self.conv(x))
+            if isinstance(x, tf.Tensor) and not tf.executing_eagerly():
+                raise RuntimeError("no graph for me")
+            return y
+
+    model = Failing()
+    model(np.zeros([1, *IMAGES], np.float32))
+    with pytest.raises(RuntimeError, match="no graph for me"):
+        fold_batchnorm(model, tf.TensorSpec([None, *IMAGES]))
+    assert not any("call" in vars(layer) for layer in model._flatten_layers())
