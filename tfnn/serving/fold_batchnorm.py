@@ -2,8 +2,9 @@
 
 The network is traced anew with other kernels in the layers and without the BatchNorms; nothing is cloned. So it folds in
 blocks and layers of a user's own, nested and shared ones, and does not care how a layer becomes operations. A rewrite of
-the frozen graph would: it must know that a convolution of rows is squeezed, one of channels first transposed, a dilated one
-cut into blocks, a dense one of sequences reshaped. It would also leave no variables.
+the frozen graph finds as many (six of Keras's applications: 52, 59, 32, 40, 59, 188 by both), but must know that a
+convolution of rows is squeezed, one of channels first transposed, a dilated one cut into blocks, a dense one of sequences
+reshaped; and it leaves no variables.
 """
 
 import keras
@@ -21,7 +22,9 @@ def scale_and_shift(gamma, beta, mean, variance, epsilon):
 
 
 class FoldedModel(tf.Module):
-    """What `fold_batchnorm` gives: `folded(inputs)` is the model's answer at inference, by one trace.
+    """What `fold_batchnorm` gives: `folded(inputs)` is the model's answer at inference, by one trace for any batch size.
+
+    Inputs come in the structure that the model was made with: a tensor, a list, a dictionary.
 
     Attributes:
         folded, kept: paths of the BatchNorm layers that were folded, and of those that were not.

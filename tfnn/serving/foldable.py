@@ -9,7 +9,8 @@ from tfnn.layers import BatchNormalization
 from tfnn.taps import replaced_calls
 
 L = keras.layers
-NORMS = L.BatchNormalization, BatchNormalization  # not subclasses, which may do more, nor those of the layers below
+# types, not their subclasses, which may do more
+NORMS = L.BatchNormalization, BatchNormalization
 SEPARABLE = L.SeparableConv1D, L.SeparableConv2D
 DEPTHWISE = L.DepthwiseConv1D, L.DepthwiseConv2D
 TRANSPOSED = L.Conv1DTranspose, L.Conv2DTranspose, L.Conv3DTranspose
