@@ -3,12 +3,9 @@
 import inspect
 import math
 
-import keras
-
 from tfnn.callbacks.batch_size_scheduler import whole
 from tfnn.callbacks.steered_rate import follow, is_schedule, log_rates, make_settable, named, rate_of, set_rate, tell
-
-Steering = keras.callbacks.Callback
+from tfnn.controls import Steering
 
 
 class LearningRateScheduler(Steering):
@@ -81,19 +78,20 @@ class LearningRateScheduler(Steering):
         log_rates(self.model, logs)
 
     def set_rates(self, time):
+        if isinstance(self.schedule, dict) and time < min(self.schedule):
+            return
         for optimizer, _ in named(self.model):
-            rate = self.rate_at(time, optimizer)
-            if rate is not None:
-                set_rate(optimizer, checked(rate, f"the learning rate of {self.by} {time}"))
+            set_rate(optimizer, checked(self.rate_at(time, optimizer), f"the learning rate of {self.by} {time}"))
 
     def rate_at(self, time, optimizer):
         if isinstance(self.schedule, dict):
-            begun = [begin for begin in self.schedule if begin <= time]
-            return self.schedule[max(begun)] if begun else None
+            return self.schedule[max(begin for begin in self.schedule if begin <= time)]
         return self.schedule(time, rate_of(optimizer)) if takes_two(self.schedule) else self.schedule(time)
 
 
 def check_plan(plan, by):
+    if not plan:
+        raise ValueError(f"schedule={{}} must hold a rate at least: {{{by}: rate}}")
     for time, rate in plan.items():
         if whole(time, f"an {by} of the schedule") < 0:
             raise ValueError(f"an {by} of the schedule must be at least 0, got {time}")
