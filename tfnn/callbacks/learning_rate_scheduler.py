@@ -56,6 +56,9 @@ class LearningRateScheduler(Steering):
         else:
             make_settable(model)
 
+    def on_train_begin(self, logs=None):
+        self.asked = None  # the update for which it was asked last
+
     def on_epoch_begin(self, epoch, logs=None):
         if self.by == "epoch":
             self.set_rates(epoch)
@@ -71,7 +74,8 @@ class LearningRateScheduler(Steering):
         return min((begin - update for begin in self.schedule if begin > update), default=None)
 
     def on_update_begin(self, update):
-        if self.by == "update" and not self.in_graph:
+        if self.by == "update" and not self.in_graph and update != self.asked:  # once, where the rate depends on itself
+            self.asked = update
             self.set_rates(update)
 
     def on_epoch_end(self, epoch, logs=None):

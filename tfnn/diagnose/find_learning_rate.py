@@ -98,9 +98,7 @@ def find_learning_rate(
         )
     curve = test.curve()
     if not curve.losses.size:
-        raise ValueError(
-            "the loss of the first batch is not finite, whatever the rate: look at the data and the loss"
-        )
+        raise ValueError("the loss of the first batch is not finite, whatever the rate: look at the data and the loss")
     return curve
 
 
