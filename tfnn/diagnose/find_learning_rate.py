@@ -84,12 +84,13 @@ def find_learning_rate(
             x,
             y,
             batch_size,
+            updates,  # epochs of one update, which go on in the data, and through them again, wherever the last one ended
             verbose=0,
             callbacks=[test],
             shuffle=shuffle,
             class_weight=class_weight,
             sample_weight=sample_weight,
-            steps_per_epoch=updates,
+            steps_per_epoch=1,
             augment=augment,
             accumulate=accumulate,
             nonfinite="ignore",
@@ -147,9 +148,6 @@ class RangeTest(controls.Probe):
         here = tf.range(self.sweep.updates) == self.count
         self.told.assign(tf.where(here, tf.stack([facts.learning_rate, facts.loss])[:, None], self.told))
         self.count.assign_add(1)
-
-    def updates_until_due(self, update):
-        return max(1, self.sweep.updates // 20)
 
     def on_update_begin(self, update):
         if self.curve().diverged:

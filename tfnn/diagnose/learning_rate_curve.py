@@ -95,11 +95,13 @@ class LearningRateCurve:
         for (name, rate), color in zip(marked.items(), ("tab:red", "tab:orange")):
             if rate:
                 axes.axvline(rate, color=color, linestyle="--", linewidth=1, label=f"{name}: {rate:.2g}")
-        low, high = self.smoothed.min(), self.smoothed[: np.argmin(self.smoothed) + 1].max()
-        margin = 0.2 * (high - low or 1.0)  # beyond the descent the loss rises to any height
-        axes.set_ylim(low - margin, high + 2 * margin)
+        descent = np.argmin(self.smoothed) + 1  # beyond it the loss rises to any height
+        low, high = self.losses[:descent].min(), self.losses[:descent].max()
+        margin = 0.1 * (high - low or 1.0)
+        axes.set_ylim(low - margin, high + 3 * margin)
         axes.set_xlabel("learning rate η")
         axes.set_ylabel("loss")
+        axes.set_title("learning-rate range test", fontsize="medium")
         axes.grid(alpha=0.3)
         axes.legend()
         if path is not None:
