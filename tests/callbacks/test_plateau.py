@@ -9,7 +9,8 @@ import pytest
 
 import tfnn
 from tests.callbacks.test_steered_rate import EACH_FIT, compiled, train
-from tfnn.callbacks import ReduceLROnPlateau
+from tfnn import controls
+from tfnn.callbacks import GrowBatchOnPlateau, ReduceLROnPlateau
 from tfnn.callbacks.plateau import watch
 
 
@@ -189,3 +190,71 @@ def test_what_it_has_seen_goes_on_after_a_resume_and_not_into_a_new_run():
 def test_arguments_are_checked_at_once(arguments, message):
     with pytest.raises(ValueError, match=message):
         ReduceLROnPlateau(**arguments)
+
+
+# Growth --------------------------------------------------------------------------------------------------------------
+
+
+def sizes(callback, epochs=5, **options):
+    history = train(tfnn.fit, compiled("sgd"), callback, epochs=epochs, **options)
+    return history.batch_sizes
+
+
+@pytest.mark.parametrize(
+    "settings, wanted",
+    [
+        ({}, [4, 4, 8, 16, 24]),  # all 24 examples
+        ({"max_batch_size": 16}, [4, 4, 8, 16, 16]),
+        ({"max_batch_size": 12, "factor": 4}, [4, 4, 12, 12, 12]),
+        ({"max_batch_size": 4}, [4] * 5),
+        ({"patience": 2}, [4, 4, 4, 8, 8]),
+        ({"cooldown": 2}, [4, 4, 8, 8, 16]),
+        ({"factor": 1.5}, [4, 4, 8, 8, 16]),  # 6, 9, 14, in whole micro-batches
+        ({"factor": 1.5, "accumulate": 2}, [8, 8, 12, 16, 24]),  # 12, 18, 24
+    ],
+)
+def test_the_batch_grows_on_a_plateau(settings, wanted):
+    fitted = {"accumulate": settings.pop("accumulate")} if "accumulate" in settings else {}
+    assert sizes(GrowBatchOnPlateau(**{"monitor": "loss", "patience": 1, "min_delta": 9, **settings}), **fitted) == wanted
+
+
+def test_growth_and_reduction_happen_in_the_same_epochs():
+    model = compiled("sgd")
+    values = (np.random.RandomState(3).randint(0, 9, 40) / 8).tolist()
+    settings = {"patience": 2, "cooldown": 1, "min_delta": 0.25}
+    reduced = [after for _, after in fed(ReduceLROnPlateau(**settings, factor=0.5), values, model)]
+    growth, grown = GrowBatchOnPlateau(**settings), []
+    with controls.use(controls.Controls(1)) as run:
+        run.begin(rows=2**20, epoch=0)
+        growth.set_model(model)
+        growth.on_train_begin()
+        for epoch, value in enumerate(values):
+            growth.on_epoch_begin(epoch)
+            growth.on_epoch_end(epoch, {"val_loss": value})
+            grown.append(run.batch_size)
+    np.testing.assert_allclose(0.01 / np.array(grown), reduced, rtol=1e-5)
+    assert len(set(grown)) > 3
+
+
+def test_growth_tells_of_itself(capsys):
+    sizes(GrowBatchOnPlateau("loss", patience=1, min_delta=9, verbose=1), epochs=2)
+    assert "\nEpoch 2: GrowBatchOnPlateau growing the batch to 8.\n" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    "settings, message",
+    [
+        ({"max_batch_size": 3}, "max_batch_size=3 must be between the batch size of 4 .* and the 24 training examples"),
+        ({"max_batch_size": 25}, "max_batch_size=25 must be between"),
+        ({"max_batch_size": 0}, "max_batch_size=0 must be between"),
+        ({"max_batch_size": 16.0}, "max_batch_size=16.0 must be an integer or None"),
+        ({"factor": 1}, "factor=1 must be above 1 and finite"),
+        ({"factor": math.inf}, "factor=inf must"),
+        ({"patience": -1}, "patience=-1 must"),
+    ],
+)
+def test_growth_that_cannot_be_is_refused_before_the_first_update(settings, message):
+    model = compiled("sgd")
+    with pytest.raises(ValueError, match=message):
+        train(tfnn.fit, model, GrowBatchOnPlateau("loss", **settings))
+    assert int(model.optimizer.iterations) == 0

@@ -46,8 +46,9 @@ def find_learning_rate(
     After it model, optimizer with its rate, metrics, states of random numbers and Python's generator are what they were, to
     the bit; after an exception or Ctrl-C, too. What is not built yet is built. A generator that is given for x has been read.
 
-    The suggestion is the rate of the steepest descent of the smoothed loss. It holds for this batch size, optimizer and
-    `weight_decay`; it is a place to begin. Smoothing lags by about smoothing / (1 − smoothing) updates.
+    The suggestion is the rate of the steepest descent of the smoothed loss. As smoothing lags by about smoothing / (1 −
+    smoothing) updates it is rather too large than too small; more `updates` make that less, and a tenth of the rate at the
+    minimum, `at_minimum`, is the careful choice. Both hold for this batch size, optimizer and weight decay.
 
     Args:
         model: a compiled `keras.Model`. Its training step must be Keras's own.

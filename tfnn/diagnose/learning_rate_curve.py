@@ -65,7 +65,9 @@ class LearningRateCurve:
 
     def __repr__(self):
         rates, smoothed = self.learning_rates, self.smoothed
-        end = f"diverged at {rates[-1]:.2g}" if self.diverged else "did not diverge: a larger max_learning_rate shows more"
+        end = f"diverged at {rates[-1]:.2g}" if self.diverged else "did not diverge"
+        if self.at_minimum == rates[-1]:
+            end = "the loss still falls there: a larger max_learning_rate shows more"
         lines = [
             f"{len(rates)} updates, learning rate {rates[0]:.2g} to {rates[-1]:.2g}; {end}",
             f"smoothed loss {smoothed[0]:.4g} at the start, lowest {smoothed.min():.4g} at {self.at_minimum:.2g}",

@@ -77,9 +77,7 @@ def shares(axes, layers):
 def save(figure, path):
     """Whole or not at all."""
     path = pathlib.Path(path)
-    kinds = figure.canvas.get_supported_filetypes()
-    if path.suffix[1:].lower() not in kinds:
-        raise ValueError(f"{path}: a plot can be written as {', '.join(f'.{kind}' for kind in kinds)}")
+    check_kind(path, figure)
     picture = io.BytesIO()
     figure.savefig(picture, format=path.suffix[1:], dpi=120)
     hidden = path.with_name(f".{path.name}")
@@ -89,3 +87,9 @@ def save(figure, path):
     except OSError as error:
         hidden.unlink(missing_ok=True)
         raise OSError(f"{path}: cannot be written: {error.strerror}") from None
+
+
+def check_kind(path, figure):
+    kinds = figure.canvas.get_supported_filetypes()
+    if path.suffix[1:].lower() not in kinds:
+        raise ValueError(f"{path}: a plot can be written as {', '.join(f'.{kind}' for kind in kinds)}")
