@@ -218,6 +218,20 @@ def test_the_batch_grows_on_a_plateau(settings, wanted):
     assert sizes(GrowBatchOnPlateau(**{"monitor": "loss", "patience": 1, "min_delta": 9, **settings}), **fitted) == wanted
 
 
+@pytest.mark.parametrize("mode", ["accumulate", "rebatch"])
+def test_a_grown_batch_is_that_of_a_schedule(mode):
+    """The weights are those of the same growth by a plan, and not those without it."""
+    growth = GrowBatchOnPlateau("loss", patience=1, min_delta=9, max_batch_size=16, mode=mode)
+    plan = tfnn.callbacks.BatchSizeScheduler({2: 8, 3: 16}, mode=mode)
+    weights = []
+    for callbacks in [growth], [plan], []:
+        model = compiled(tfnn.optimizers.SGD(0.1))
+        train(tfnn.fit, model, *callbacks, epochs=4)
+        weights.append(model.get_weights()[0])
+    np.testing.assert_array_equal(weights[0], weights[1])
+    assert np.abs(weights[0] - weights[2]).max() > 1e-3
+
+
 def test_growth_and_reduction_happen_in_the_same_epochs():
     model = compiled("sgd")
     values = (np.random.RandomState(3).randint(0, 9, 40) / 8).tolist()
@@ -251,6 +265,8 @@ def test_growth_tells_of_itself(capsys):
         ({"factor": 1}, "factor=1 must be above 1 and finite"),
         ({"factor": math.inf}, "factor=inf must"),
         ({"patience": -1}, "patience=-1 must"),
+        ({"direction": "up"}, "direction='up' must be 'auto', 'min' or 'max'"),
+        ({"mode": "min"}, "mode='min' must be 'accumulate' or 'rebatch'"),
     ],
 )
 def test_growth_that_cannot_be_is_refused_before_the_first_update(settings, message):

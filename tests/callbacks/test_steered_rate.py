@@ -147,6 +147,12 @@ def test_each_optimizer_of_several_is_set(fit):
     assert history["learning_rate_a"] == pytest.approx([0.05, 0.025])
 
 
+def test_optimizers_that_are_not_known_yet_are_asked_for():
+    model = compiled(keras.optimizers.MultiOptimizer(lambda variable: keras.optimizers.SGD(0.1)))
+    with pytest.raises(ValueError, match=r"does not know yet .* call optimizer.build\(model.trainable_variables\) before"):
+        train(tfnn.fit, model, LearningRateScheduler({0: 0.5}))
+
+
 @pytest.mark.parametrize("optimizer", OPTIMIZERS.values(), ids=OPTIMIZERS)
 def test_a_model_whose_rate_was_set_is_saved_and_goes_on(optimizer, tmp_path):
     model = compiled(optimizer(tfnn.schedules.StepDecay(0.5, 4, 0.5)))

@@ -6,7 +6,7 @@ import os
 import keras
 
 from tfnn import controls
-from tfnn.callbacks.monitor import check_mode, monitored, sign_of
+from tfnn.callbacks.monitor import check_direction, monitored, sign_of
 
 
 class Checkpoint(keras.callbacks.Callback):
@@ -41,7 +41,7 @@ class Checkpoint(keras.callbacks.Callback):
             save_freq = positive(save_freq, "save_freq", "'epoch' or a positive number of updates")
         if max_to_keep is not None:
             max_to_keep = positive(max_to_keep, "max_to_keep", "a positive number of checkpoints or None")
-        check_mode(mode)
+        check_direction("mode", mode)
         self.directory, self.save_freq, self.max_to_keep = directory, save_freq, max_to_keep
         self.monitor, self.mode = monitor, mode
         self.best = self.best_update = None
@@ -50,7 +50,7 @@ class Checkpoint(keras.callbacks.Callback):
         controls.needed_by(self)
         self.best = self.best_update = None
         self.warned = False
-        self.sign = sign_of(self)
+        self.sign = sign_of(self, "mode", self.mode)
 
     def due(self, update, epoch_end):
         """Whether the run is to be saved after `update` updates, the last of an epoch or not."""

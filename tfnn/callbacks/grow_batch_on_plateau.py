@@ -17,7 +17,9 @@ class GrowBatchOnPlateau(OnPlateau, BatchSteering):
     seen is part of a checkpoint, too. How a batch grows `tfnn.callbacks.BatchSizeScheduler` tells.
 
     Args:
-        monitor, patience, verbose, mode, min_delta, cooldown: as for `tfnn.callbacks.ReduceLROnPlateau`.
+        monitor, patience, verbose, min_delta, cooldown: as for `tfnn.callbacks.ReduceLROnPlateau`.
+        direction: what is `mode` there: "min", "max", or "auto".
+        mode: how the batch grows, "accumulate" or "rebatch", as for `tfnn.callbacks.BatchSizeScheduler`.
         factor: of a growth, above 1; a size that is no whole number is rounded up.
         max_batch_size: examples of an update beyond which the batch does not grow; None: all training examples.
 
@@ -31,6 +33,8 @@ class GrowBatchOnPlateau(OnPlateau, BatchSteering):
         >>> tfnn.fit(model, x, y, batch_size=32, epochs=90, validation_split=0.1, callbacks=[growth])
     """
 
+    says = "direction"
+
     def __init__(
         self,
         monitor="val_loss",
@@ -38,9 +42,10 @@ class GrowBatchOnPlateau(OnPlateau, BatchSteering):
         patience=10,
         max_batch_size=None,
         verbose=0,
-        mode="auto",
+        direction="auto",
         min_delta=1e-4,
         cooldown=0,
+        mode="accumulate",
     ):
         if not 1 < factor < math.inf:
             raise ValueError(f"factor={factor} must be above 1 and finite")
@@ -49,7 +54,7 @@ class GrowBatchOnPlateau(OnPlateau, BatchSteering):
                 max_batch_size = operator.index(max_batch_size)
             except TypeError:
                 raise ValueError(f"max_batch_size={max_batch_size!r} must be an integer or None") from None
-        super().__init__(monitor, factor, patience, verbose, mode, min_delta, cooldown)
+        super().__init__(monitor, factor, patience, verbose, direction, min_delta, cooldown, mode=mode)
         self.max_batch_size = max_batch_size
 
     def on_epoch_begin(self, epoch, logs=None):

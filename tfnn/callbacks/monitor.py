@@ -17,21 +17,26 @@ def monitored(callback, logs, otherwise):
     return None
 
 
-def check_mode(mode):
-    if mode not in ("auto", "min", "max"):
-        raise ValueError(f"mode={mode!r} must be 'auto', 'min' or 'max'")
+def check_direction(name, direction):
+    if direction not in ("auto", "min", "max"):
+        raise ValueError(f"{name}={direction!r} must be 'auto', 'min' or 'max'")
 
 
-def sign_of(callback):
-    """1 where more of the watched entry is better, −1 where less is; under mode="auto" the metric says itself which."""
-    if callback.mode != "auto":
-        return 1 if callback.mode == "max" else -1
-    name = callback.monitor.removeprefix("val_")
+def sign_of(callback, name, direction):
+    """1 where more of the watched entry is better, −1 where less is; under "auto" the metric says itself which.
+
+    Args:
+        name: of the argument that `callback` was given `direction` by.
+    """
+    if direction != "auto":
+        return 1 if direction == "max" else -1
+    watched = callback.monitor.removeprefix("val_")
     metrics = [part for metric in callback.model.metrics for part in getattr(metric, "metrics", [metric])]
-    direction = {metric.name: getattr(metric, "_direction", None) for metric in metrics}.get(name)
-    if direction is None and not name.endswith("loss"):
+    direction = {metric.name: getattr(metric, "_direction", None) for metric in metrics}.get(watched)
+    if direction is None and not watched.endswith("loss"):
         names = ", ".join(metric.name for metric in metrics)
         raise ValueError(
-            f"monitor={callback.monitor!r} does not tell which way is better (metrics: {names}): give mode='min' or mode='max'"
+            f"monitor={callback.monitor!r} does not tell which way is better (metrics: {names}):"
+            f" give {name}='min' or {name}='max'"
         )
     return 1 if direction == "up" else -1

@@ -6,7 +6,7 @@ import operator
 
 import keras
 
-from tfnn.callbacks.monitor import check_mode, monitored, sign_of
+from tfnn.callbacks.monitor import check_direction, monitored, sign_of
 
 
 def watch(value, best, wait, cooldown, sign, patience, min_delta):
@@ -30,14 +30,16 @@ class OnPlateau(keras.callbacks.Callback):
     `act` gives whether it did anything: only then `cooldown` epochs pass before waiting begins anew.
     """
 
-    def __init__(self, monitor, factor, patience, verbose, mode, min_delta, cooldown):
-        super().__init__()
-        check_mode(mode)
+    says = "mode"  # the argument by which a user says which way is better
+
+    def __init__(self, monitor, factor, patience, verbose, direction, min_delta, cooldown, **steering):
+        super().__init__(**steering)
+        check_direction(self.says, direction)
         if not isinstance(monitor, str):
             raise ValueError(f"monitor={monitor!r} must be the name of an entry of the logs")
         self.patience, self.cooldown = whole("patience", patience), whole("cooldown", cooldown)
         self.min_delta = not_negative("min_delta", min_delta)
-        self.monitor, self.factor, self.verbose, self.mode = monitor, factor, verbose, mode
+        self.monitor, self.factor, self.verbose, self.direction = monitor, factor, verbose, direction
         self.reset()
 
     def reset(self):
@@ -51,7 +53,7 @@ class OnPlateau(keras.callbacks.Callback):
         value = monitored(self, logs, "does nothing")
         if value is None:
             return
-        self.sign = self.sign or sign_of(self)  # now that `model.fit`, too, has made the metrics
+        self.sign = self.sign or sign_of(self, self.says, self.direction)  # now that `model.fit`, too, has made the metrics
         seen = self.best, self.wait, self.cooldown_counter
         *seen, due = watch(value, *seen, self.sign, self.patience, self.min_delta)
         self.best, self.wait, self.cooldown_counter = seen

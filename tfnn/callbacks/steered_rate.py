@@ -47,18 +47,32 @@ class SteeredRate(keras.optimizers.schedules.LearningRateSchedule):
 
 
 def make_settable(model):
-    """Lets the rates of a compiled model be set. For a callback's `set_model`, which comes before anything is traced."""
-    for optimizer in optimizers_of(model.optimizer):
+    """Lets the rates of a compiled model be set. For a callback's `set_model`, which comes before anything is traced.
+
+    Raises:
+        ValueError: for a `MultiOptimizer` that does not know its optimizers yet.
+    """
+    for optimizer in known(model):
         if not hasattr(optimizer._learning_rate, "assign"):  # else it is a variable, or was made settable before
             install(model, optimizer, optimizer._learning_rate)
 
 
 def follow(model, schedule):
     """Makes `schedule` the learning rate of a compiled model, in the place of that which it has."""
-    for optimizer in optimizers_of(model.optimizer):
+    for optimizer in known(model):
         held = optimizer._learning_rate
         if not (isinstance(held, SteeredRate) and held.schedule is schedule):
             install(model, optimizer, schedule)
+
+
+def known(model):
+    found = optimizers_of(model.optimizer)
+    if not found:
+        raise ValueError(
+            f"the optimizer {model.optimizer.name!r} does not know yet those whose rate is to be set: call"
+            " optimizer.build(model.trainable_variables) before the run"
+        )
+    return found
 
 
 def install(model, optimizer, schedule):
@@ -85,9 +99,10 @@ def rescale(optimizer, rate):
 
 
 def log_rates(model, logs):
-    """Writes the present rates into an epoch's logs, under the names that Keras's callbacks give them."""
+    """Writes the present rates into an epoch's logs, if there are any, under the names that Keras's callbacks give them."""
     for optimizer, name in named(model):
-        logs[f"learning_rate_{name}" if name else "learning_rate"] = rate_of(optimizer)
+        if logs is not None:
+            logs[f"learning_rate_{name}" if name else "learning_rate"] = rate_of(optimizer)
 
 
 def named(model):

@@ -30,9 +30,7 @@ def run(options):
     data = train.read(options)
     train.check_model(options, data)
     if not 0 < options.min < options.max < float("inf"):
-        raise ValueError(
-            f"--min {options.min:g} and --max {options.max:g} must be positive and finite, the first below the second"
-        )
+        raise ValueError(f"--min {options.min:g} and --max {options.max:g} must be positive and finite, the first one smaller")
     if not 2 <= options.updates < 2**31:
         raise ValueError(f"--updates {options.updates} must be at least 2")
     train.set_threads(options, data)

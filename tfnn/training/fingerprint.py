@@ -72,8 +72,9 @@ def optimizer_form(optimizer):
     config.pop("name", None)
     rate = getattr(optimizer, "_learning_rate", None)
     if isinstance(rate, SteeredRate):
-        config["learning_rate"] = rate.get_config()["schedule"]
-    elif not isinstance(rate, keras.optimizers.schedules.LearningRateSchedule):
+        rate = rate.schedule
+        config["learning_rate"] = keras.optimizers.schedules.serialize(rate)
+    if not isinstance(rate, keras.optimizers.schedules.LearningRateSchedule):
         config.pop("learning_rate", None)
     if isinstance(optimizer, Optimizer):
         for name, variable in optimizer.hyperparameters.items():
