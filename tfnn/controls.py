@@ -161,7 +161,7 @@ class Steering(keras.callbacks.Callback):
 
     def on_train_batch_begin(self, batch, logs=None):
         if current() is None:
-            self.on_update_begin(int(self.model.optimizer.iterations))
+            self.on_update_begin(int(tf.convert_to_tensor(self.model.optimizer.iterations)))
 
 
 class BatchSteering(Steering):

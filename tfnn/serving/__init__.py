@@ -2,3 +2,4 @@
 
 from tfnn.serving.bundle import Bundle
 from tfnn.serving.export import export
+from tfnn.serving.fold_batchnorm import fold_batchnorm
