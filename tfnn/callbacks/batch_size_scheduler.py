@@ -4,6 +4,7 @@ import operator
 
 import numpy as np
 
+from tfnn.callbacks.steered_rate import make_settable, multiply, named
 from tfnn.controls import BatchSteering
 
 
@@ -33,7 +34,8 @@ class BatchSizeScheduler(BatchSteering):
             of its own.
         mode: "accumulate" or "rebatch".
         scale_learning_rate: whether η is multiplied by b/b_0, where b_0 is the batch size that the run begins with (the
-            linear scaling rule: Goyal et al. 2017, arXiv:1706.02677, section 2.1).
+            linear scaling rule: Goyal et al. 2017, arXiv:1706.02677, section 2.1). `model.fit` hears it once for
+            `steps_per_execution` updates, and there a callback that sets the rate inside epochs overwrites the scaling.
 
     Raises:
         ValueError: for a batch size that is not an integer, is below the run's first under mode="accumulate", above the
@@ -55,6 +57,12 @@ class BatchSizeScheduler(BatchSteering):
         elif not callable(schedule):
             raise ValueError(f"schedule={schedule!r} must be a dict {{{by}: batch size}} or a function of the {by}")
         self.schedule, self.by, self.scale_learning_rate = schedule, by, scale_learning_rate
+        self.scale = 1.0  # by which the rates of `model.fit` are scaled now
+
+    def set_params(self, params):
+        super().set_params(params)
+        if self.growable is not None and self.scale_learning_rate:
+            make_settable(self.model)
 
     def on_epoch_begin(self, epoch, logs=None):
         super().on_epoch_begin(epoch)
@@ -74,6 +82,12 @@ class BatchSizeScheduler(BatchSteering):
     def on_update_begin(self, update):
         if self.by == "update":
             self.set_size(update)
+        if self.growable is not None and self.scale_learning_rate:
+            self.scale_rates(self.controls.batch_size / self.controls.first_batch_size)
+
+    def on_epoch_end(self, epoch, logs=None):
+        super().on_epoch_end(epoch, logs)
+        self.scale_rates(1.0)
 
     def planned(self, update):
         return self.size_at(update) if self.by == "update" else None
@@ -82,6 +96,16 @@ class BatchSizeScheduler(BatchSteering):
         size = self.size_at(time)
         if size is not None:
             self.controls.set_batch_size(size, self.scale_learning_rate)
+
+    def scale_rates(self, scale):
+        """Scales the rates themselves where the graph is Keras's, which does not read the controls.
+
+        Only inside epochs, so that other callbacks set, and checkpoints hold, what `tfnn.fit` has them see, too.
+        """
+        if scale != self.scale:
+            for optimizer, _ in named(self.model):
+                multiply(optimizer, scale / self.scale)
+            self.scale = scale
 
     def size_at(self, time):
         """The batch size of an epoch or update, or None where the plan has not begun."""

@@ -26,7 +26,7 @@ class GrowBatchOnPlateau(OnPlateau, BatchSteering):
     Raises:
         ValueError: for an argument out of its range; when the run begins for a `max_batch_size` below its batch size or above
             the number of training examples.
-        RuntimeError: under `model.fit`, whose batch size is fixed.
+        RuntimeError: under `model.fit` on other data than a `tfnn.data.growable`.
 
     Example:
         >>> growth = tfnn.callbacks.GrowBatchOnPlateau("val_loss", factor=2, patience=5, max_batch_size=512)
@@ -58,10 +58,17 @@ class GrowBatchOnPlateau(OnPlateau, BatchSteering):
         self.max_batch_size = max_batch_size
 
     def on_epoch_begin(self, epoch, logs=None):
+        super().on_epoch_begin(epoch)
         first, rows, most = self.controls.first_batch_size, self.controls.rows, self.max_batch_size
         if most is not None and not first <= most <= (rows or most):
             end = f" and the {rows} training examples" if rows else ""
             raise ValueError(f"max_batch_size={most} must be between the batch size of {first} that the run begins with{end}")
+        if most is not None:
+            self.controls.check(most)
+
+    def on_epoch_end(self, epoch, logs=None):
+        BatchSteering.on_epoch_end(self, epoch, logs)
+        super().on_epoch_end(epoch, logs)
 
     def act(self, epoch):
         before = round(float(self.controls.planned_batch_size))

@@ -98,6 +98,15 @@ def rescale(optimizer, rate):
         held.assign(rate)
 
 
+def multiply(optimizer, by):
+    """Makes the present rate, and all that a schedule gives later, `by` times as large."""
+    held = optimizer._learning_rate
+    if isinstance(held, SteeredRate):
+        held.factor.assign(held.factor * by)
+    else:
+        held.assign(rate_of(optimizer) * by)
+
+
 def log_rates(model, logs):
     """Writes the present rates into an epoch's logs, if there are any, under the names that Keras's callbacks give them."""
     for optimizer, name in named(model):

@@ -62,8 +62,8 @@ def fit(
         model: a compiled `keras.Model`. A `train_step`, `test_step`, `compute_loss`, `compute_metrics` or `metrics` of its
             own are kept; what sums gradients (`accumulate`) is refused for a training step that nothing can split.
         x, y, sample_weight: arrays or tensors with the examples first, or lists or dicts of them, which are copied to the
-            device once; or in place of x and y a `tf.data.Dataset`, a `keras.utils.PyDataset` or a generator of batches
-            (x,), (x, y) or (x, y, sample_weight), which are read as the training goes on.
+            device once; or in place of x and y a `tfnn.data.growable`, or a `tf.data.Dataset`, a `keras.utils.PyDataset` or a
+            generator of batches (x,), (x, y) or (x, y, sample_weight), which are read as the training goes on.
         batch_size, epochs, verbose, callbacks, validation_split, validation_data, shuffle, class_weight,
             initial_epoch, steps_per_epoch, validation_steps, validation_batch_size, validation_freq: as in `model.fit`. A
             callback with a batch-level hook makes every update a piece; `tfnn.callbacks.BatchSizeScheduler` grows the
@@ -104,7 +104,8 @@ def fit(
         ValueError: for a model that is not compiled, makes its own training function, or has several replicas; for arrays of
             different length, labels that are no class of the model, a source without batches or without end, and
             arguments out of range; for an `augment` that mixes labels where there are none, or under a loss or metric of
-            integer labels; for a checkpoint of another model, optimizer, data set or setting, with what differs.
+            integer labels; for a batch that is to be really larger (mode="rebatch") than the memory holds; for a
+            checkpoint of another model, optimizer, data set or setting, with what differs.
         OSError: for a checkpoint that cannot be written; the last good one is still there.
         NonFiniteError: under nonfinite="stop", with the epoch, the update, the examples and the variable where it began.
 
