@@ -123,6 +123,42 @@ def test_fit_of_tfnn_takes_it_as_arrays():
         tfnn.fit(ours, tfnn.data.growable(X, Y), batch_size=3)
 
 
+def test_it_is_refused_where_the_order_counts():
+    model = compiled()
+    for call in tfnn.predict, tfnn.evaluate:
+        with pytest.raises(ValueError, match="give the arrays that it was made of"):
+            call(model, tfnn.data.growable(X, Y))
+
+
+def test_class_weights_and_one_weight_for_several_outputs_are_as_with_arrays():
+    by_rows, inputs, weights = dict(shuffle=False, verbose=0), keras.Input((6,)), []
+    ours = {"x": tfnn.data.growable(X, [Y, Y], 16, sample_weight=W, shuffle=False)}
+    for data in {"x": X, "y": [Y, Y], "batch_size": 16, "sample_weight": W}, ours:
+        keras.utils.set_random_seed(2)
+        model = keras.Model(inputs, [LAYERS.Dense(3, "softmax")(inputs), LAYERS.Dense(3, "softmax")(inputs)])
+        model.compile("sgd", ["sparse_categorical_crossentropy"] * 2)
+        model.fit(**data, **by_rows)
+        weights.append(model)
+    assert_same(*weights)
+    weights = [compiled(), compiled()]
+    weights[0].fit(X, Y, 16, class_weight={0: 3.0, 1: 1.0, 2: 0.5}, **by_rows)
+    weights[1].fit(tfnn.data.growable(X, Y, 16, shuffle=False), class_weight={0: 3.0, 1: 1.0, 2: 0.5}, **by_rows)
+    assert_same(*weights)
+
+
+def test_a_run_that_stopped_inside_an_epoch_leaves_nothing_to_the_next():
+    data, ours, plain = tfnn.data.growable(X, Y, 16, seed=3), compiled(), compiled()
+
+    for fit in (lambda **run: plain.fit(data, **run)), (lambda **run: tfnn.fit(ours, data, **run)):
+        halt = keras.callbacks.LambdaCallback(
+            on_train_batch_end=lambda batch, logs: batch == 1 and setattr(halt.model, "stop_training", True)
+        )
+        fit(epochs=2, verbose=0, callbacks=[BatchSizeScheduler({0: 20}, mode="rebatch"), halt])
+        fit(epochs=2, verbose=0)
+    assert int(plain.optimizer.iterations) == 2 + 8
+    assert_same(ours, plain)
+
+
 def test_the_bar_shows_the_batches_of_each_epoch(capsys):
     growth = BatchSizeScheduler({1: 30, 2: 10})
     compiled().fit(tfnn.data.growable(X, Y, 16), epochs=3, verbose=2, callbacks=[growth])

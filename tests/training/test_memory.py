@@ -80,6 +80,13 @@ def test_a_batch_too_large_for_the_memory_is_refused_before_the_first_update(gro
     tfnn.fit(model, X, Y, callbacks=[BatchSizeScheduler(growth)], **FIT)
 
 
+def test_a_size_that_fitted_is_not_refused_later_when_the_run_itself_holds_memory(monkeypatch):
+    free = iter([2**40])
+    monkeypatch.setattr(memory, "free_bytes", lambda: next(free, 0))
+    growth = BatchSizeScheduler({0: 500, 1: 100, 2: 500}, mode="rebatch")
+    assert tfnn.fit(compiled(), X, Y, callbacks=[growth], **FIT | {"epochs": 3}).batch_sizes == [500, 100, 500]
+
+
 def test_batches_of_a_stream_and_of_a_model_with_its_own_step_are_measured(monkeypatch):
     class Own(keras.Model):
         def train_step(self, data):

@@ -19,7 +19,8 @@ class BatchSizeScheduler(BatchSteering):
     - mode="accumulate": an update sums the gradients of micro-batches of the first size, with the memory of one and without
       a new trace. A size is rounded to whole micro-batches, and η is scaled by the rounding, so that η/b is what was asked
       for. BatchNorm's moments are those of a micro-batch, and its moving averages move once for each.
-    - mode="rebatch": batches are really larger, of any size, with the memory that they need, which is measured before.
+    - mode="rebatch": batches are really larger, of any size (of whole batches where a stream is read), with the memory that
+      they need, which `tfnn.fit` measures before.
       BatchNorm's moments are those of the whole batch: other weights result than with "accumulate". Under XLA each size is
       traced.
 

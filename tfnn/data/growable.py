@@ -232,7 +232,7 @@ def array(a):
         return None
     if isinstance(a, (tf.RaggedTensor, tf.SparseTensor)) or hasattr(a, "tocoo") or not hasattr(a, "__array__"):
         raise ValueError(f"growable takes dense arrays, got {type(a).__name__}: give a tf.data.Dataset of single examples")
-    a = np.asarray(a)
+    a = np.asarray(a.to_frame() if hasattr(a, "to_frame") else a)  # pandas's Series is a column, as in Keras
     return a.astype(keras.config.floatx(), copy=False) if np.issubdtype(a.dtype, np.floating) else a
 
 

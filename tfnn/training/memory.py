@@ -39,15 +39,15 @@ class Memory:
     """
 
     def __init__(self, graph, spec):
-        self.graph, self.spec = graph, spec
+        self.graph, self.spec, self.fits = graph, spec, graph.micro_batch
 
     def check(self, size):
-        """Refuses a batch of `size` examples that does not fit.
+        """Refuses a batch of `size` examples that does not fit. What fits once does so later: the run itself holds memory then.
 
         Raises:
             ValueError: with what it needs, what is free, and the way out.
         """
-        if size <= self.graph.micro_batch:
+        if size <= self.fits:
             return
         needed, free = self.needed(size), free_bytes()
         if needed > free:
@@ -55,6 +55,7 @@ class Memory:
                 f"a batch of {size} needs about {needed / 2**30:.3g} GiB for a forward and backward pass, and"
                 f" {free / 2**30:.3g} GiB are free: mode='accumulate' needs only what {self.graph.micro_batch} examples do"
             )
+        self.fits = size
 
     def needed(self, size):
         """Bytes of a pass over `size` examples."""
