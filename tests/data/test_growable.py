@@ -159,6 +159,21 @@ def test_a_run_that_stopped_inside_an_epoch_leaves_nothing_to_the_next():
     assert_same(ours, plain)
 
 
+def test_backup_and_restore_goes_on_in_mid_growth_with_the_same_order_and_rate(tmp_path):
+    whole, again = compiled(), compiled()
+
+    def fit(model, epochs, *callbacks):
+        growth = BatchSizeScheduler({1: 20, 2: 30}, scale_learning_rate=True)
+        model.fit(tfnn.data.growable(X, Y, 16, seed=1), epochs=epochs, verbose=0, callbacks=[growth, *callbacks])
+
+    fit(whole, 4)
+    backup = lambda: keras.callbacks.BackupAndRestore(str(tmp_path), delete_checkpoint=False)
+    fit(compiled(), 2, backup())
+    fit(again, 4, backup())
+    assert_same(again, whole, atol=0)
+    assert int(again.optimizer.iterations) == 4 + 3 + 2 + 2
+
+
 def test_the_bar_shows_the_batches_of_each_epoch(capsys):
     growth = BatchSizeScheduler({1: 30, 2: 10})
     compiled().fit(tfnn.data.growable(X, Y, 16), epochs=3, verbose=2, callbacks=[growth])

@@ -16,10 +16,13 @@ def growable(x, y=None, batch_size=32, *, sample_weight=None, shuffle=True, seed
     """Data for `model.fit`, in batches that tfnn's callbacks may make larger or smaller in the run.
 
     `tfnn.callbacks.BatchSizeScheduler` and others that steer the batch find it by themselves. Their batches are really
-    larger, whatever their `mode`. The order of examples is that of `tfnn.fit` with the same seed, a function of (seed,
-    epoch), so that both give the same weights. Batches are read ahead, so their sizes are settled when an epoch begins: a
-    function of the update is then asked for all updates of the epoch, and what a callback sets without a plan holds from
-    the next epoch on. `tfnn.fit` takes it in the place of (x, y, batch_size), too.
+    larger, whatever their `mode`, and their memory is not measured before. Batches are read ahead, so their sizes are
+    settled when an epoch begins: a function of the update is then asked for all updates of the epoch, and what a callback
+    sets without a plan holds from the next epoch on.
+
+    The order of examples is that of `tfnn.fit` with the same seed, a function of (seed, epoch), so that both give the same
+    weights: with mode="rebatch" for BatchNorm and Keras's own random layers, too. tfnn's random layers draw for each example
+    under `tfnn.fit`, which `model.fit` cannot do. `tfnn.fit` takes a growable in the place of (x, y, batch_size).
 
     Args:
         x, y, sample_weight: arrays with the examples first, or lists or dicts of them; or in place of x and y a
@@ -34,17 +37,15 @@ def growable(x, y=None, batch_size=32, *, sample_weight=None, shuffle=True, seed
         for it.
 
     Raises:
-        ValueError: for arrays of different length or without an example, a dataset of batches or whose length nobody knows,
-            and arguments out of range.
+        ValueError: for arrays of different length or without an example, a dataset whose length nobody knows, and arguments
+            out of range.
 
     Example:
         >>> growth = tfnn.callbacks.BatchSizeScheduler({10: 64, 20: 128})
         >>> model.fit(tfnn.data.growable(x, y, batch_size=32), epochs=30, callbacks=[growth])
     """
-    batch_size, seed = (
-        integer("batch_size", batch_size, 1),
-        integer("seed", random.randrange(2**31) if seed is None else seed, 0),
-    )
+    batch_size = integer("batch_size", batch_size, low=1)
+    seed = random.randrange(2**31) if seed is None else integer("seed", seed, low=0)
     if isinstance(x, tf.data.Dataset):
         for name, value in ("y", y), ("sample_weight", sample_weight):
             if value is not None:
