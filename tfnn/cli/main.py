@@ -7,10 +7,17 @@ import warnings
 
 import tensorflow as tf
 
-from tfnn.cli import augment, diagnose, predict, train
+from tfnn.cli import augment, diagnose, export, inspect, predict, train
 from tfnn.training import NonFiniteError
 
-COMMANDS = {"train": train, "predict": predict, "diagnose": diagnose, "augment": augment}
+COMMANDS = {
+    "train": train,
+    "export": export,
+    "inspect": inspect,
+    "predict": predict,
+    "diagnose": diagnose,
+    "augment": augment,
+}
 
 
 def main(arguments=None):

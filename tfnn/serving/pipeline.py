@@ -69,4 +69,4 @@ class Pipeline:
                 prepare = lambda image: parts[-1].call(image)[0]
             made = signatures.of_images(net.call, before.call, self.specs[0].dtype, self.shape, prepare, self.answer)
         served = {name: made[name].get_concrete_function() for name in self.names}
-        return served, [part.state for part in parts], sum(part.bytes for part in parts)
+        return served, [*network.tables(self.model), *(part.state for part in parts)], sum(part.bytes for part in parts)
