@@ -6,6 +6,7 @@ A schedule written in epochs reads the clock, which counts examples and so does 
 
 import contextlib
 import contextvars
+from typing import Any, NamedTuple
 
 import keras
 import tensorflow as tf
@@ -17,14 +18,18 @@ class Controls:
     """The state of one run that its graph and its callbacks share.
 
     Args:
-        micro_batch: examples of one forward and backward pass on all replicas together. It is static in the graph; an
-            update sums the gradients of `micro_batches` of them.
+        micro_batch: examples of one forward and backward pass on all replicas together, as long as nothing re-batches. It
+            is static in the graph, where an update sums the gradients of several.
+        exact: whether a batch may be of any size, as where it is really larger: else it is whole micro-batches.
     """
 
-    def __init__(self, micro_batch):
-        self.micro_batch, self.rows = micro_batch, None
-        self.micro_batches = 1  # beside the variable, whose reading between two calls of a graph costs as much as an update
-        self.accumulation = tf.Variable(1, dtype=tf.int32, trainable=False)
+    def __init__(self, micro_batch, exact=False):
+        self.micro_batch, self.exact, self.rows = micro_batch, exact, None
+        # beside the variables, whose reading between two calls of a graph costs as much as an update
+        self.batch_size = micro_batch  # examples of one update
+        self.size = tf.Variable(micro_batch, dtype=tf.int32, trainable=False)
+        self.accumulation = tf.Variable(1, dtype=tf.int32, trainable=False)  # micro-batches of one update
+        self.planned_batch_size = tf.Variable(micro_batch, dtype=tf.float64, trainable=False)  # before it was rounded
         self.learning_rate_scale = tf.Variable(1.0, trainable=False)
         self.examples = tf.Variable(0, dtype=tf.int64, trainable=False)
         self.examples_per_epoch = tf.Variable(0, dtype=tf.int64, trainable=False)
@@ -38,45 +43,52 @@ class Controls:
             seed: that of the random layers of the run.
             micro_batches: how many an update sums at the start.
         """
-        self.rows = rows
-        self.accumulate(micro_batches, scale=1.0)
+        self.rows, self.first_batch_size = rows, self.micro_batch * micro_batches
+        self.set(self.first_batch_size, self.first_batch_size, scale=1.0)
         self.seed.assign(seed)
         self.examples_per_epoch.assign(rows or 0)
         self.examples.assign((rows or 0) * epoch)
 
     @property
-    def batch_size(self):
-        """Examples of one update."""
-        return self.micro_batch * self.micro_batches
+    def micro_batches(self):
+        """Of `micro_batch` examples in an update."""
+        return max(1, round(self.batch_size / self.micro_batch))
 
-    @batch_size.setter
-    def batch_size(self, size):
-        """Rounds to whole micro-batches and scales the learning rate by what rounding changed, so that η/b is exact."""
-        if not self.micro_batch <= size <= (self.rows or size):
-            raise ValueError(
-                f"batch size {size} must be between the micro-batch of {self.micro_batch}, which the graph holds"
-                f" from the start, and the {self.rows} training examples"
-            )
-        micro_batches = min(round(size / self.micro_batch), (self.rows or size) // self.micro_batch)
-        self.accumulate(micro_batches, scale=micro_batches * self.micro_batch / size)
+    def set_batch_size(self, size, scale_learning_rate=False):
+        """Has the next updates take `size` examples.
 
-    @property
-    def planned_batch_size(self):
-        """The size that was asked for, before it was rounded to micro-batches: a float64 scalar tensor."""
-        return tf.cast(self.micro_batch * self.accumulation, tf.float64) / tf.cast(self.learning_rate_scale, tf.float64)
+        Where batches are whole micro-batches it is rounded, and the learning rate is scaled by what rounding changed, so
+        that η/b is exact.
 
-    def accumulate(self, micro_batches, scale):
-        self.micro_batches = micro_batches
-        self.accumulation.assign(micro_batches)
+        Args:
+            scale_learning_rate: whether the rate grows in proportion to the run's first batch size (`linear_scaling`).
+
+        Raises:
+            ValueError: for a size below the micro-batch or above the number of examples.
+        """
+        low, rows = 1 if self.exact else self.micro_batch, self.rows or size
+        if not low <= size <= rows:
+            held = "1" if self.exact else f"the micro-batch of {low}, which the graph holds from the start,"
+            raise ValueError(f"batch size {size} must be between {held} and the {self.rows} training examples")
+        rounded = size if self.exact else min(round(size / low), rows // low) * low
+        linear = size / self.first_batch_size if scale_learning_rate else 1.0
+        self.set(rounded, size, scale=rounded / size * linear)
+
+    def set(self, batch_size, planned, scale):
+        self.batch_size = batch_size
+        self.size.assign(batch_size)
+        self.accumulation.assign(self.micro_batches)
+        self.planned_batch_size.assign(planned)
         self.learning_rate_scale.assign(scale)
 
     def state(self):
         """What a run that is taken up again needs to know, as numbers that JSON keeps to the last bit."""
-        scale = float(tf.convert_to_tensor(self.learning_rate_scale))
-        return {"micro_batches": self.micro_batches, "scale": scale, "examples": int(tf.convert_to_tensor(self.examples))}
+        planned, scale = (float(tf.convert_to_tensor(v)) for v in (self.planned_batch_size, self.learning_rate_scale))
+        examples = int(tf.convert_to_tensor(self.examples))
+        return {"batch_size": self.batch_size, "planned": planned, "scale": scale, "examples": examples}
 
     def set_state(self, state):
-        self.accumulate(state["micro_batches"], state["scale"])
+        self.set(state["batch_size"], state["planned"], state["scale"])
         self.examples.assign(state["examples"])
 
     @property
@@ -116,9 +128,78 @@ def needed_by(callback):
     return controls
 
 
-class BatchSteering(keras.callbacks.Callback):
-    """A callback that changes the batch size: the trainer then builds a graph that accumulates gradients."""
+class Steering(keras.callbacks.Callback):
+    """A callback that is heard between updates: under `tfnn.fit` where it asks for it, under `model.fit` before each batch.
+
+    Updates are counted by the optimizer, so that the count goes on over several runs.
+    """
+
+    def updates_until_due(self, update):
+        """After how many more updates, once `update` are done, it must be heard again; None where it need not be."""
+        return None
+
+    def on_update_begin(self, update):
+        """Called before update number `update`: before each that it asked for, and before others, too."""
+
+    def on_train_batch_begin(self, batch, logs=None):
+        if current() is None:
+            self.on_update_begin(int(self.model.optimizer.iterations))
+
+
+class BatchSteering(Steering):
+    """A callback that changes the batch size.
+
+    Args:
+        mode: "accumulate": the trainer builds a graph that sums the gradients of micro-batches of the first size; or
+            "rebatch": batches are really larger.
+    """
+
+    def __init__(self, mode="accumulate"):
+        super().__init__()
+        if mode not in ("accumulate", "rebatch"):
+            raise ValueError(f"mode={mode!r} must be 'accumulate' or 'rebatch'")
+        self.mode = mode
 
     @property
     def controls(self):
         return needed_by(self)
+
+
+class Facts(NamedTuple):
+    """What is known of an update just before it is made, as tensors."""
+
+    update: Any  # its number, int64: the optimizer's count
+    loss: Any  # the mean over the batch
+    learning_rate: Any
+    examples: Any  # of the batch, float32
+    weights: Any  # the trainable variables
+    gradients: Any  # the means over the batch, in the weights' order; zeros where the loss does not depend on a weight
+    micro_batch: Any  # examples of each of the parts whose gradients were summed, but perhaps the last
+    parts: Any  # their number, int32
+    part_squares: Any  # (weights,): Σ_j |g_j|² over the parts, where a probe wants it
+
+
+class Probe(Steering):
+    """A callback that measures inside the graph, at every `interval`-th update.
+
+    A subclass gives `measure`, which is traced once, and keeps what it finds in variables that it makes in `build`; a
+    checkpoint saves them, and an update that is undone leaves them as they were.
+    """
+
+    interval = 1
+    wants_parts = False  # whether it reads `Facts.part_squares`, which costs a pass over the gradients of each part
+
+    def build(self, weights):
+        """Makes the variables, before the graph is traced; gives a list of them."""
+        return []
+
+    def measure(self, facts):
+        """Reads the `Facts` of an update and assigns variables; traced in the graph."""
+        raise NotImplementedError
+
+    def get_state(self):
+        return [variable.numpy() for variable in self.variables]
+
+    def set_state(self, state):
+        for variable, value in zip(self.variables, state, strict=True):
+            variable.assign(value)

@@ -39,6 +39,51 @@ def test_a_grown_batch_is_exact_and_needs_no_new_trace(xy, jit_compile):
     assert history.traces == 1
 
 
+@pytest.mark.parametrize("jit_compile, traces", [(False, 1), (True, 3)])
+def test_a_re_batched_run_is_one_of_larger_batches_to_the_bit(xy, jit_compile, traces):
+    """Of any size, with BatchNorm, whose moments are then those of the whole batch. XLA compiles each size."""
+    layers = keras.layers
+    build = lambda: keras.Sequential(
+        [keras.Input((64,)), layers.Dense(16, "relu"), layers.BatchNormalization(), layers.Dense(10, "softmax")]
+    )
+    growing, fixed, summed = (compiled(build=build) for _ in range(3))
+    plan = {1: 50, 2: 77}
+    options = dict(seed=9, jit_compile=jit_compile)
+    history = tfnn.fit(growing, *xy, 16, 3, 0, [BatchSizeScheduler(plan, mode="rebatch")], **options)
+    for epoch, size in enumerate((16, 50, 77)):
+        tfnn.fit(fixed, *xy, size, epoch + 1, 0, initial_epoch=epoch, **options)
+    np.testing.assert_allclose(weights_of(growing), weights_of(fixed), rtol=1e-5 if jit_compile else 0, atol=1e-6 * jit_compile)
+    assert (history.batch_sizes, history.traces, history.updates) == ([16, 50, 77], traces, 13 + 4 + 3)
+    tfnn.fit(summed, *xy, 16, 3, 0, [BatchSizeScheduler(plan)], **options)
+    assert np.abs(weights_of(growing) - weights_of(summed)).max() > 1e-3  # micro-batches have other moments
+
+
+def test_a_re_batched_stream_joins_its_batches(xy):
+    dataset = tf.data.Dataset.from_tensor_slices(xy)
+    growing, fixed = compiled(), compiled()
+    history = tfnn.fit(growing, dataset.batch(20), epochs=2, verbose=0, callbacks=[BatchSizeScheduler({1: 80}, mode="rebatch")])
+    tfnn.fit(fixed, dataset.batch(20), epochs=1, verbose=0)
+    tfnn.fit(fixed, dataset.batch(80), epochs=1, verbose=0)
+    np.testing.assert_array_equal(weights_of(growing), weights_of(fixed))
+    assert history.updates == 10 + 3 and history.batch_sizes == [20, 80]
+
+
+def test_the_first_line_tells_how_batches_are_put_together(xy, capsys):
+    for jit_compile, said in (False, "one trace for all sizes"), (True, "a trace for each size"):
+        growth = BatchSizeScheduler({1: 50}, mode="rebatch")
+        tfnn.fit(compiled(), *xy, 16, 1, 2, [growth], jit_compile=jit_compile)
+        assert f"re-batched with {said}" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("source", ["arrays", "tf.data"])
+def test_a_model_with_its_own_step_grows_by_larger_batches(xy, source):
+    model = OwnStep(*(lambda m: (m.inputs, m.outputs))(compiled()))
+    model.compile("sgd", "sparse_categorical_crossentropy")
+    data = (*xy, 20) if source == "arrays" else (tf.data.Dataset.from_tensor_slices(xy).batch(20),)
+    history = tfnn.fit(model, *data, epochs=2, verbose=0, callbacks=[BatchSizeScheduler({1: 100})])
+    assert history.updates == 10 + 2
+
+
 WRAPPERS = {
     "alone": lambda optimizer: optimizer,
     "one of several": lambda optimizer: keras.optimizers.MultiOptimizer(keras.optimizers.OptimizerMap(optimizer)),
@@ -260,13 +305,14 @@ def test_refuses_what_it_would_do_wrongly(xy):
     maker.make_train_function = lambda force=False: None
     summed = compiled(loss=keras.losses.SparseCategoricalCrossentropy(reduction="sum"))
     dataset = tf.data.Dataset.from_tensor_slices((x, y)).batch(50)
+    larger = BatchSizeScheduler({1: 64}, mode="rebatch")
     refused = [
         (tfnn.models.mlp((64,), 10), (x, y), {}, "not compiled"),
         (own, (x, y), {"accumulate": 2}, "train_step of its own.*accumulate=2"),
         (patched, (x, y), {"accumulate": 2}, "train_step of its own"),
         (measured, (x, y), {"accumulate": 2}, "compute_metrics of its own"),
-        (own, (dataset,), {"callbacks": [BatchSizeScheduler({1: 64})]}, "train_step of its own"),
-        (own, (x, y), {"callbacks": [BatchSizeScheduler({1: 64})], "jit_compile": True}, "jit_compile=True"),
+        (model, (x, y), {"callbacks": [larger], "accumulate": 2}, "accumulate=2 must be 1"),
+        (model, (x, y), {"callbacks": [BatchSizeScheduler({}), larger]}, "choose one"),
         (maker, (x, y), {}, "make_train_function of its own"),
         (model, (x, {"a": y}), {"class_weight": {0: 1}}, "one array of labels"),
         (model, (x, y), {"epochs": -1}, "epochs=-1"),

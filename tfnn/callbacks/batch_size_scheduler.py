@@ -26,8 +26,8 @@ class BatchSizeScheduler(BatchSteering):
         >>> tfnn.fit(model, x, y, batch_size=32, epochs=30, callbacks=[growth])
     """
 
-    def __init__(self, schedule):
-        super().__init__()
+    def __init__(self, schedule, mode="accumulate"):
+        super().__init__(mode)
         if not callable(schedule):
             check_plan(schedule)
         self.schedule = schedule
@@ -35,7 +35,7 @@ class BatchSizeScheduler(BatchSteering):
     def on_epoch_begin(self, epoch, logs=None):
         size = self.schedule(epoch) if callable(self.schedule) else self.planned(epoch)
         if size is not None:
-            self.controls.batch_size = whole(size, f"the batch size of epoch {epoch}")
+            self.controls.set_batch_size(whole(size, f"the batch size of epoch {epoch}"))
 
     def planned(self, epoch):
         begun = [e for e in self.schedule if e <= epoch]

@@ -20,12 +20,12 @@ class Arrays:
         self.data, self.rows = data, inputs.count(data)
         self.micro_batch = min(batch_size, self.rows)
         self.length = -(-self.rows // self.micro_batch)
-        self.shuffle, self.seed, self.trace = shuffle, seed, None
+        self.shuffle, self.seed, self.traces = shuffle, seed, {}
         self.passes, self.at = None, 0
 
-    def batches(self, controls):
-        """Updates of a pass."""
-        return -(-self.rows // controls.batch_size)
+    def updates_left(self, controls):
+        """In this pass."""
+        return -(-(self.rows - self.at) // controls.batch_size)
 
     def examples(self, updates, controls):
         """Examples of an epoch of so many updates, or of a pass."""
@@ -61,20 +61,20 @@ class Arrays:
 
     def train(self, graph, limit, fresh):
         """Up to `limit` updates from here, and moves on where all went well. Gives (updates, `Result`)."""
-        place = tf.constant(self.at), tf.constant(limit), tf.constant(self.passes), tf.constant(fresh)
-        result = self.function(graph)(self.data, self.order, *place)
+        place, size = [tf.constant(number) for number in (self.at, limit, self.passes, fresh)], graph.size_of_batches
+        result = self.function(graph, size)(self.data, self.order, *place, size)
         if result.good:
             self.at = int(result.at)
         return int(result.updates), result
 
-    def function(self, graph):
+    def function(self, graph, size):
         """The trace for this data, looked up once: finding it anew at each call costs as much as 5 small updates."""
         if graph.eager:
             return graph.train
-        if self.trace is None:
+        if size not in self.traces:
             order, scalar, flag = tf.TensorSpec([self.rows], tf.int32), tf.TensorSpec([], tf.int32), tf.TensorSpec([], tf.bool)
-            self.trace = graph.train.get_concrete_function(self.data, order, scalar, scalar, scalar, flag)
-        return self.trace
+            self.traces[size] = graph.train.get_concrete_function(self.data, order, scalar, scalar, scalar, flag, size)
+        return self.traces[size]
 
     def diagnosis(self, graph, result):
         """(examples, variable, data) of the micro-batch of the next update in which a number goes wrong; moves on over it."""

@@ -81,12 +81,12 @@ class Compiled:
                     f" examples; loss {loss.name!r} has reduction={reduction!r}: use 'sum_over_batch_size'"
                 )
 
-    def check_accumulates(self, accumulate, growable):
-        """Refuses to sum gradients in a training step that cannot be split; a grown batch can be one batch where `growable`."""
-        if self.own_step and (accumulate > 1 or not growable):
+    def check_accumulates(self, accumulate):
+        """Refuses to sum gradients in a training step that cannot be split."""
+        if self.own_step and accumulate > 1:
             raise ValueError(
                 f"model {self.model.name!r} has a {self.own_step} of its own, which cannot be split to sum gradients:"
-                f" accumulate={accumulate} must be 1, and a batch that grows needs arrays and no jit_compile=True"
+                f" accumulate={accumulate} must be 1"
             )
 
     def classes_of_outputs(self, x):
@@ -144,6 +144,16 @@ class Compiled:
         self.model._loss_tracker.update_state(loss, sample_weight=rows)
         if self.model._compile_metrics is not None:
             self.model._compile_metrics.update_state(y, y_pred, sample_weight)
+
+    @property
+    def iterations(self):
+        """The optimizer's count of updates, an int64 scalar tensor."""
+        return tf.cast(tf.convert_to_tensor(optimizers_of(self.optimizer)[0].iterations), tf.int64)
+
+    def learning_rate(self, run):
+        """That of the next update, float32."""
+        with self.learning_rate_of(run):
+            return tf.cast(tf.convert_to_tensor(optimizers_of(self.optimizer)[0].learning_rate), tf.float32)
 
     def apply(self, gradients, run):
         with self.learning_rate_of(run):

@@ -9,6 +9,7 @@ from tfnn import controls
 from tfnn.callbacks import Checkpoint
 from tfnn.training.arrays import Arrays
 from tfnn.training.augmentation import soften_labels, steps_of
+from tfnn.training.compiled import Compiled
 from tfnn.training.evaluate import evaluation_for, run_evaluation
 from tfnn.training.graph import ArrayGraph, StreamGraph
 from tfnn.training.inputs import integer
@@ -140,13 +141,12 @@ def fit(
         has = lambda kind: any(isinstance(callback, kind) for callback in callbacks.callbacks)
         nonfinite = "ignore" if has(keras.callbacks.TerminateOnNaN) else nonfinite
         jit_compile, why = choose_jit(model, jit_compile, augmentation, source)
-        sums = accumulate > 1 or has(controls.BatchSteering)
-        graph, new_trace = graph_for(model, source, sums, jit_compile, augmentation, nonfinite != "ignore")
+        growth, probes = mode_of(callbacks.callbacks), of_kind(controls.Probe, callbacks.callbacks)
+        guard = nonfinite != "ignore"
+        graph, new_trace = graph_for(model, source, accumulate, growth, jit_compile, augmentation, guard, probes)
         for part in source, validation:
             if isinstance(part, Arrays):
                 graph.compiled.check_labels(part.data[1])
-        if sums:
-            graph.compiled.check_accumulates(accumulate, growable=isinstance(source, Arrays) and not jit_compile)
         validate = None
         if validation is not None:
             evaluation = evaluation_for(model, validation.spec, jit_compile and isinstance(validation, Arrays))
@@ -155,9 +155,9 @@ def fit(
         profile = Profile(profile, callbacks.callbacks)
         run = Run(graph, source, callbacks, steps_per_epoch, validate, nonfinite, profile)
         saves = has(Checkpoint)
-        settings = settings_of(source, accumulate, steps_per_epoch, shuffle, seed) if saves or resumed else {}
+        settings = settings_of(source, accumulate, graph.rebatch, steps_per_epoch, shuffle, seed) if saves or resumed else {}
         if resumed:
-            graph.build(source.batch_spec)
+            graph.build_own_step(source.batch_spec)
             check_same(resumed, model, settings, epochs)
         run.saver = Saver(run, augmentation, settings, resumed)
         if verbose:
@@ -197,21 +197,39 @@ def callback_list(callbacks, model, verbose, epochs, steps):
     )
 
 
-def graph_for(model, source, accumulate, jit_compile, augmentation, guard):
+def of_kind(kind, callbacks):
+    return tuple(callback for callback in callbacks if isinstance(callback, kind))
+
+
+def mode_of(callbacks):
+    """How the batch is to grow: "accumulate", "rebatch", or None."""
+    modes = {callback.mode for callback in of_kind(controls.BatchSteering, callbacks)}
+    if len(modes) > 1:
+        raise ValueError("callbacks grow the batch with mode='accumulate' and with mode='rebatch': choose one")
+    return modes.pop() if modes else None
+
+
+def graph_for(model, source, accumulate, growth, jit_compile, augmentation, guard, probes):
     """(The model's graph of an earlier `fit` where it still holds, else a new one; why one of an earlier fit does not)."""
-    if accumulate and not isinstance(source, Arrays):
+    compiled = Compiled(model)
+    compiled.check_accumulates(accumulate)
+    if growth == "rebatch" and accumulate > 1:
+        raise ValueError(f"accumulate={accumulate} must be 1 where the batch grows with mode='rebatch'")
+    if compiled.own_step and probes:
+        raise ValueError(f"{type(probes[0]).__name__} measures gradients, which a model with its own {compiled.own_step} hides")
+    rebatch = growth == "rebatch" or (growth == "accumulate" and compiled.own_step is not None)  # which nothing can split
+    sums = accumulate > 1 or (growth == "accumulate" and not rebatch)
+    if (sums or rebatch) and not isinstance(source, Arrays):
         source.measure()
     kind = ArrayGraph if isinstance(source, Arrays) else StreamGraph
-    settings = kind, source.micro_batch or 1, accumulate, jit_compile, augmentation, guard
+    settings = kind, source.micro_batch or 1, sums, rebatch, jit_compile, augmentation, guard, probes
     held, form = getattr(model, "_tfnn_graph", None), form_of(source)
     new_trace = reason_for_new_trace(held, settings, form)
     if held and held[0] == settings and held[1].compiled.current:
         graph = held[1]
     else:
         graph = kind(model, *settings[1:])
-        graph.compiled.build(source.spec)
-        if accumulate:
-            graph.compiled.check_summable()
+        graph.build(source.spec)
         object.__setattr__(model, "_tfnn_graph", (settings, graph))  # past Keras's tracking: no part of the saved model
     graph.forms += [form] if form not in graph.forms else []
     return graph, new_trace

@@ -44,18 +44,21 @@ class TrainingGraph:
     Args:
         model: a compiled Keras model.
         micro_batch: examples of one forward and backward pass.
-        accumulate: whether a batch may be several micro-batches.
+        accumulate: whether a batch may be several micro-batches, whose gradients are summed.
+        rebatch: whether the batch may become larger in one piece.
         jit_compile: whether XLA compiles the graph.
         augmentation: steps for `tfnn.training.augmentation.augmented`.
         guard: whether a number that is not finite ends a call and undoes it.
+        probes: the `tfnn.controls.Probe`s that measure in it.
     """
 
-    def __init__(self, model, micro_batch, accumulate, jit_compile, augmentation=(), guard=True):
+    def __init__(self, model, micro_batch, accumulate, rebatch, jit_compile, augmentation=(), guard=True, probes=()):
         self.compiled, self.strategy = Compiled(model), model.distribute_strategy
-        self.micro_batch, self.accumulate, self.jit_compile, self.guard = micro_batch, accumulate, jit_compile, guard
+        self.micro_batch, self.accumulate, self.rebatch = micro_batch, accumulate, rebatch
+        self.jit_compile, self.guard, self.probes = jit_compile, guard, probes
         self.eager, self.forms = model.run_eagerly, []  # of the data that were seen, in words
-        self.controls, self.pace = Controls(micro_batch), Pace()
-        self.step = Step(self.compiled, self.controls, accumulate, augmentation)
+        self.controls, self.pace = Controls(micro_batch, exact=rebatch and self.any_size), Pace()
+        self.step = Step(self.compiled, self.controls, accumulate, augmentation, probes)
         self.train = self.function(self.run, jit_compile=jit_compile and self.compiles_loops)
         self.whole, self.look = self.function(self.step.whole), self.function(self.step.part)
 
@@ -66,7 +69,15 @@ class TrainingGraph:
     def traces(self):
         return 0 if self.eager else self.train.experimental_get_tracing_count()
 
-    def build(self, batch_spec):
+    def build(self, spec):
+        """Makes all variables that can be made before the trace; `spec` is (x, y, sample_weight) of a batch."""
+        self.compiled.build(spec)
+        if self.accumulate:
+            self.compiled.check_summable()
+        for probe in self.probes:
+            probe.variables = probe.build(self.compiled.weights)
+
+    def build_own_step(self, batch_spec):
         """Has a model with a step of its own create all variables, by tracing it: a checkpoint can then set them."""
         if self.compiled.own_step and not self.eager:
             self.whole.get_concrete_function(batch_spec, STREAM)
@@ -94,16 +105,17 @@ class TrainingGraph:
     def state(self):
         """All variables that `run` changes."""
         variables = variables_of(self.compiled.model, self.step.augmentation).values()
-        return [v.value if isinstance(v, keras.Variable) else v for v in variables] + [self.controls.examples]
+        measured = [variable for probe in self.probes for variable in probe.variables]
+        return [v.value if isinstance(v, keras.Variable) else v for v in variables] + [self.controls.examples, *measured]
 
     def examine(self, batch, stream):
         """(Whether the loss on a batch is finite, the paths of the weights whose gradients are not). Changes nothing."""
         before = [tf.identity(v) for v in self.state()]
-        gradients, _, finite = self.strategy.run(self.look, (None, batch, stream))
+        total = self.strategy.run(self.look, (None, batch, stream))
         for variable, value in zip(self.state(), before):
             variable.assign(value)
-        bad = [not tf.reduce_all(tf.math.is_finite(tf.convert_to_tensor(g))) for g in gradients]
-        return bool(finite), [weight.path for weight, is_bad in zip(self.compiled.weights, bad) if is_bad]
+        bad = [not tf.reduce_all(tf.math.is_finite(tf.convert_to_tensor(g))) for g in total.gradients]
+        return bool(total.good), [weight.path for weight, is_bad in zip(self.compiled.weights, bad) if is_bad]
 
     def first_logs(self, batch_spec):
         """What the loop over updates starts with where a model's own step tells something: zeros of that form."""
@@ -127,7 +139,7 @@ class TrainingGraph:
 
     def apply(self, total):
         self.strategy.run(self.step.update, (total,))
-        return total[2] | (not self.guard)
+        return total.good | (not self.guard)
 
 
 class ArrayGraph(TrainingGraph):
@@ -137,7 +149,7 @@ class ArrayGraph(TrainingGraph):
     shape is as fast.
     """
 
-    compiles_loops = True
+    compiles_loops = any_size = True
 
     def __init__(self, model, *settings, **more):
         super().__init__(model, *settings, **more)
@@ -145,19 +157,27 @@ class ArrayGraph(TrainingGraph):
 
     # Over updates and micro-batches: in the cross-replica context -----------------------------------------------------
 
-    def run(self, data, *place):
+    def run(self, data, order, at, limit, passes, fresh, batch_size):
+        """Up to `limit` updates of `batch_size` examples, or of micro-batches of so many; see `size_of_batches`."""
         logs = self.first_logs(batch_of(spec_of(data)))
 
         def updates():
-            result = self.updates(logs, data, *place)
+            result = self.updates(logs, data, order, at, limit, passes, fresh, batch_size)
             return result.good, result
 
         good, result = self.undone_where_bad(updates, self.jit_compile)
         return result._replace(good=good)
 
-    def updates(self, logs, data, order, at, limit, passes, fresh):
+    @property
+    def size_of_batches(self):
+        """What a trace holds of the size of batches: a number, or None where it serves for all sizes."""
+        if not self.rebatch:
+            return self.micro_batch
+        return self.controls.batch_size if self.static else None
+
+    def updates(self, logs, data, order, at, limit, passes, fresh, size):
         """Up to `limit` updates from position `at` of `order`, the order of all examples in pass number `passes`."""
-        rows, size = order.shape[0], self.micro_batch
+        rows, size = order.shape[0], self.controls.size.value() if size is None else size
         reset_metrics(self.compiled.model, fresh)
 
         def batch(start, size):
@@ -180,12 +200,9 @@ class ArrayGraph(TrainingGraph):
             self.controls.examples.assign_add(tf.cast(end - at, tf.int64))
             return end, updates + 1, good, logs
 
-        def regrouped(at, *state):  # what cannot be split into micro-batches is one batch of another size
-            return update(at, *state, tf.minimum(size * self.controls.accumulation, rows - at))
-
         state = at, tf.constant(0), tf.constant(True), logs
         if self.accumulate:
-            state = loop(more, regrouped if self.compiled.own_step else accumulated, state)
+            state = loop(more, accumulated, state)
         elif not self.static:
             state = loop(more, lambda at, *state: update(at, *state, tf.minimum(size, rows - at)), state)
         else:  # the tail, of a static shape of its own, comes after the loop: a branch inside costs XLA a third of the time
@@ -200,7 +217,8 @@ class ArrayGraph(TrainingGraph):
 class StreamGraph(TrainingGraph):
     """Trains on the batches of a `tf.data` iterator, whatever their size. XLA compiles a step: it cannot read the iterator."""
 
-    compiles_loops = False
+    compiles_loops = any_size = False
+    size_of_batches = None
 
     def __init__(self, model, *settings, **more):
         super().__init__(model, *settings, **more)
@@ -237,6 +255,30 @@ class StreamGraph(TrainingGraph):
 
             return read(at, train, lambda: (at, updates, good, tf.constant(True), logs, last))
 
+        def joined(at, updates, good, ended, logs, last):
+            """An update with several batches as one, for what cannot be split, or where larger batches are faster."""
+            specs = tf.nest.flatten(without_optionals(iterator.element_spec))
+            parts = [tf.TensorArray(spec.dtype, 0, True, infer_shape=False, element_shape=spec.shape) for spec in specs]
+
+            def collect(count, at, ended, last, parts):
+                train = lambda element, batch, stream, after: (
+                    *(count + 1, after, tf.constant(False), element),
+                    [array.write(count, part) for array, part in zip(parts, tf.nest.flatten(batch))],
+                )
+                return read(at, train, lambda: (count, at, tf.constant(True), last, parts))
+
+            more = lambda count, at, ended, last, parts: (count < self.controls.accumulation) & ~ended
+            count, after, ended, last, parts = loop(more, collect, (tf.constant(0), at, ended, last, parts))
+
+            def train():
+                batch = tf.nest.pack_sequence_as(without_optionals(iterator.element_spec), [array.concat() for array in parts])
+                good, told = self.one_step(batch, (seed, passes, tf.range(at[1], after[1])))
+                self.controls.examples.assign_add(tf.cast(count, tf.int64) * self.micro_batch)
+                return updates + 1, good, told
+
+            updates, good, logs = tf.cond(count > 0, train, lambda: (updates, good, logs))
+            return after, updates, good, ended, logs, last
+
         def accumulated(at, updates, good, ended, logs, last):
             def add(parts, at, ended, total, last):
                 train = lambda element, batch, stream, after: (
@@ -246,7 +288,7 @@ class StreamGraph(TrainingGraph):
                 return read(at, train, lambda: (parts, at, tf.constant(True), total, last))
 
             def group():
-                more = lambda parts, at, ended, total, last: (parts < self.controls.accumulation) & ~ended & total[2]
+                more = lambda parts, at, ended, total, last: (parts < self.controls.accumulation) & ~ended & total.good
                 state = tf.constant(0), at, ended, self.strategy.run(self.step.zeros), last
                 parts, after, over, total, element = loop(more, add, state)
                 good = tf.cond(parts > 0, lambda: self.apply(total), lambda: tf.constant(True))
@@ -260,7 +302,7 @@ class StreamGraph(TrainingGraph):
         more = lambda at, updates, good, ended, logs, last: (updates < limit) & good & ~ended
         none = tf.experimental.Optional.empty(iterator.element_spec)
         state = at, tf.constant(0), tf.constant(True), tf.constant(False), logs, none
-        *told, last = loop(more, accumulated if self.accumulate else single, state)
+        *told, last = loop(more, accumulated if self.accumulate else joined if self.rebatch else single, state)
         return self.results(*told)._replace(last=last)
 
 

@@ -2,12 +2,15 @@
 
 import keras
 
-# Callbacks of Keras that override the batch hooks, and when these have work to do.
+from tfnn.controls import Steering
+
+# Callbacks that override the batch hooks, and when these have work to do.
 KNOWN = {
     keras.callbacks.ProgbarLogger: lambda bar: False,
     keras.callbacks.TensorBoard: lambda board: board.update_freq != "epoch" or board._should_trace,
     keras.callbacks.ModelCheckpoint: lambda checkpoint: checkpoint.save_freq != "epoch",
     keras.callbacks.BackupAndRestore: lambda backup: backup.save_freq != "epoch",
+    Steering: lambda steering: False,  # the trainer asks it itself
 }
 TRAIN_HOOKS = "on_train_batch_begin", "on_train_batch_end", "on_batch_begin", "on_batch_end"
 TEST_HOOKS = "on_test_batch_begin", "on_test_batch_end"

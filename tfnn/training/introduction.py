@@ -6,7 +6,10 @@ from tfnn.distribute import device_type
 from tfnn.training.arrays import Arrays
 from tfnn.training.compiled import layers_of
 
-SETTINGS = "the kind of data", "the batch size", "the accumulation", "jit_compile", "augment", "nonfinite"
+SETTINGS = (
+    *("the kind of data", "the batch size", "whether gradients are summed", "whether the batch is regrouped"),
+    *("jit_compile", "augment", "whether numbers are guarded", "what callbacks measure"),
+)
 
 
 def introduction(graph, batch_size, accumulate, reason, new_trace, resumed):
@@ -23,6 +26,8 @@ def introduction(graph, batch_size, accumulate, reason, new_trace, resumed):
     model = graph.compiled.model
     precision = ", ".join(sorted({layer.dtype_policy.name for layer in layers_of(model)})) or model.dtype_policy.name
     batch = f"batch {batch_size * accumulate} = {batch_size} × {accumulate}" if batch_size else "batches of the data"
+    if graph.rebatch:
+        batch += f", re-batched with {'a trace for each size' if graph.size_of_batches else 'one trace for all sizes'}"
     xla = f"XLA {'on' if graph.jit_compile else 'off'} ({'run_eagerly' if graph.eager else reason})"
     more = [f"traced anew, as {new_trace}"] if new_trace else []
     more += [f"goes on from {resumed}"] if resumed else []
@@ -43,6 +48,8 @@ def reason_for_new_trace(held, settings, form):
 
 
 def shown(setting):
+    if isinstance(setting, tuple):
+        return ", ".join(type(part).__name__ for part in setting) or "nothing"
     return getattr(setting, "__name__", setting)
 
 

@@ -5,6 +5,7 @@ import warnings
 
 import keras
 
+from tfnn.controls import Steering
 from tfnn.training.hooks import TRAIN_HOOKS, set_progress_target, wants
 from tfnn.training.nonfinite import NonFiniteError
 
@@ -27,6 +28,7 @@ class Run:
         self.source, self.callbacks, self.steps, self.validate = source, callbacks, steps_per_epoch, validate
         self.nonfinite, self.profile, self.saver = nonfinite, profile, None
         self.every_update = any(wants(callback, TRAIN_HOOKS) for callback in callbacks.callbacks)
+        self.steering = [callback for callback in callbacks.callbacks if isinstance(callback, Steering)]
         self.progress = [c for c in callbacks.callbacks if isinstance(c, keras.callbacks.ProgbarLogger)]
         self.step, self.updates, self.skipped, self.batch_sizes, self.logs = 0, 0, 0, [], {}
         self.heed, self.fresh = lambda: None, True  # whether no piece of this call is done, which may have built the optimizer
@@ -61,15 +63,36 @@ class Run:
             restore(again=True)
         else:
             self.step, self.logs = 0, {}
-            self.batch_sizes.append(self.controls.batch_size if self.source.micro_batch else None)
             self.begin_pass()
-        for bar in self.progress:  # now that the callbacks have set the batch size
-            set_progress_target(bar, self.steps or self.source.batches(self.controls))
+            self.steer()
+            self.batch_sizes.append(self.controls.batch_size if self.source.micro_batch else None)
+        self.show_steps()
+
+    def show_steps(self):
+        """Tells the progress bars of how many updates the epoch now consists."""
+        left = self.source.updates_left(self.controls)
+        for bar in self.progress:
+            set_progress_target(bar, self.steps or (left and self.step + left))
+
+    def steer(self):
+        """Has the callbacks that steer set what is to hold from the next update on."""
+        if self.steering:
+            update, size = self.update, self.controls.batch_size
+            for callback in self.steering:
+                callback.on_update_begin(update)
+            if self.controls.batch_size != size:
+                self.show_steps()
+
+    @property
+    def update(self):
+        """The optimizer's count of updates, which goes on over several runs."""
+        return int(self.graph.compiled.iterations)
 
     def train(self):
         """The updates of an epoch; `logs` are those of its end."""
         listens = self.every_update or self.progress  # else nobody does, and Keras would still start a thread to tell
         while not (self.model.stop_training or self.source.ended or self.step == self.steps):
+            self.steer()
             if listens:
                 self.callbacks.on_train_batch_begin(self.step)
             result = self.piece(self.limit())
@@ -111,7 +134,9 @@ class Run:
         """Updates of the next piece."""
         updates = self.model.steps_per_execution if self.every_update else self.graph.pace.steps // self.controls.micro_batches
         left = self.steps - self.step if self.steps else updates
-        return max(1, min(updates, left, self.saver.updates_until_due(), self.profile.updates_until(self.updates)))
+        update = self.update if self.steering else 0
+        due = [callback.updates_until_due(update) or updates for callback in self.steering]
+        return max(1, min(updates, left, *due, self.saver.updates_until_due(), self.profile.updates_until(self.updates)))
 
     def piece(self, limit):
         """Up to `limit` updates in one call of the graph. Gives its `Result`, or None where the source had ended before."""

@@ -116,12 +116,13 @@ def check_same(resumed, model, settings, epochs):
         raise ValueError(f"cannot resume from {path}: {trainer['epoch']} epochs are done, and epochs={epochs} asks for fewer")
 
 
-def settings_of(source, accumulate, steps_per_epoch, shuffle, seed):
+def settings_of(source, accumulate, rebatch, steps_per_epoch, shuffle, seed):
     """What the order of examples, and with it every bit, depends on."""
     return {
         "seed": seed,
         "batch_size": source.micro_batch,
         "accumulate": accumulate,
+        "rebatch": rebatch,
         "steps_per_epoch": steps_per_epoch,
         "shuffle": bool(shuffle),
         "data": digest(source.data) if hasattr(source, "data") else kind_of(source.source),

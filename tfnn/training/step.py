@@ -3,12 +3,28 @@
 A model that brings its own `train_step` or `compute_metrics` keeps it: its step is then one piece, which nothing can split.
 """
 
+import functools
+from typing import Any, NamedTuple
+
 import keras
 import tensorflow as tf
 
 from tfnn import random
+from tfnn.controls import Facts
 from tfnn.training.augmentation import augmented
 from tfnn.training.compiled import masked
+
+
+class Total(NamedTuple):
+    """What is summed over the micro-batches j of an update, of n_j examples each, counted in micro-batches."""
+
+    gradients: Any  # Σ n_j · gradient_j
+    weight: Any  # Σ n_j
+    loss: Any  # Σ n_j · loss_j
+    good: Any  # whether every loss was finite
+    examples: Any  # how many there were
+    parts: Any  # how many micro-batches
+    squares: Any = ()  # (weights,): Σ |gradient_j|², where a probe wants it and this update is its turn
 
 
 class Step:
@@ -19,31 +35,47 @@ class Step:
         controls: the `tfnn.controls.Controls` of the run.
         accumulate: whether an update may sum the gradients of several micro-batches.
         augmentation: steps for `tfnn.training.augmentation.augmented`.
+        probes: the `tfnn.controls.Probe`s that measure each update.
     """
 
-    def __init__(self, compiled, controls, accumulate, augmentation):
+    def __init__(self, compiled, controls, accumulate, augmentation, probes=()):
         self.compiled, self.controls = compiled, controls
-        self.accumulate, self.augmentation = accumulate, augmentation
+        self.accumulate, self.augmentation, self.probes = accumulate, augmentation, probes
+        self.intervals = {probe.interval for probe in probes if probe.wants_parts}  # at which the parts are measured
 
     def zeros(self):
-        return [tf.zeros(w.shape, w.dtype) for w in self.compiled.weights], tf.constant(0.0), tf.constant(True)
+        weights, zero = self.compiled.weights, tf.constant(0.0)
+        squares = tf.zeros(len(weights)) if self.intervals else ()
+        gradients = [tf.zeros(w.shape, w.dtype) for w in weights]
+        return Total(gradients, zero, zero, tf.constant(True), zero, tf.constant(0), squares)
 
     def part(self, total, batch, stream):
-        """The gradients of one micro-batch, added to `total` where there is one: (Σ n_j · gradient_j, Σ n_j, good).
+        """The `Total` of one micro-batch, added to `total` where there is one.
 
         Keras's losses are means over examples, so the weighted sum over Σ n_j is the mean over the whole batch. The
         weight stands inside the tape: outside it would be wrong with a synchronized BatchNorm. n_j is counted in
-        micro-batches, so that it is at most 1 and does not push a scaled float16 loss towards overflow. `good` tells
-        whether every loss was finite.
+        micro-batches, so that it is at most 1 and does not push a scaled float16 loss towards overflow.
         """
         data = keras.utils.unpack_x_y_sample_weight(batch)
-        if total is None:
-            gradients, loss = self.gradients(data, stream, lambda loss: loss)
-            return gradients, tf.constant(1.0), tf.math.is_finite(loss)
-        weight = examples(data) / self.controls.micro_batch
-        gradients, loss = self.gradients(data, stream, lambda loss: loss * tf.cast(weight, loss.dtype))
-        summed = [a + tf.convert_to_tensor(g) for a, g in zip(total[0], gradients)]
-        return summed, total[1] + weight, total[2] & tf.math.is_finite(loss)
+        n = examples(data)
+        weight = tf.constant(1.0) if total is None else n / self.controls.micro_batch
+        weighted = (lambda loss: loss) if total is None else lambda loss: loss * tf.cast(weight, loss.dtype)
+        gradients, loss = self.gradients(data, stream, weighted)
+        loss = tf.cast(loss, tf.float32)
+        part = Total(gradients, weight, weight * loss, tf.math.is_finite(loss), n, tf.constant(1), self.squares(gradients))
+        return part if total is None else added(total, part)
+
+    def squares(self, gradients):
+        """|g|² of each weight's gradient, without the factor of a scaled float16 loss; zeros where no probe's turn is."""
+        if not self.intervals:
+            return ()
+        measure = lambda: tf.stack([tf.reduce_sum(tf.square(tf.cast(g, tf.float32))) for g in self.unscaled(gradients)])
+        due = tf.reduce_any([self.compiled.iterations % interval == 0 for interval in self.intervals])
+        return tf.cond(due, measure, lambda: tf.zeros(len(gradients)))
+
+    def unscaled(self, gradients):
+        scale = self.compiled.optimizer.scale_loss(1.0)
+        return gradients if isinstance(scale, float) else [tf.convert_to_tensor(g) / tf.cast(scale, g.dtype) for g in gradients]
 
     def gradients(self, data, stream, weighted):
         """Augmentation, forward, backward, metrics: the gradients of `weighted(loss)`, and the loss.
@@ -65,10 +97,34 @@ class Step:
 
     def update(self, total):
         """One update with Σ n_j g_j / Σ n_j; a weight that the loss does not depend on is left out, as by Keras."""
-        gradients, weight, _ = total
+        gradients = total.gradients
         if self.accumulate:
-            gradients = [g / tf.cast(weight, g.dtype) for g in gradients]
+            gradients = [g / tf.cast(total.weight, g.dtype) for g in gradients]
+        self.measure(total, gradients)
         self.compiled.apply([g if reached else None for g, reached in zip(gradients, self.reached)], self.controls)
+
+    def measure(self, total, gradients):
+        """Has each probe measure the update that is about to be made, where it is its turn."""
+        if not self.probes:
+            return
+        update = self.compiled.iterations
+        facts = Facts(
+            update=update,
+            loss=total.loss / total.weight,
+            learning_rate=self.compiled.learning_rate(self.controls),
+            examples=total.examples,
+            weights=self.compiled.weights,
+            gradients=self.unscaled(gradients),
+            micro_batch=self.controls.micro_batch,
+            parts=total.parts,
+            part_squares=total.squares,
+        )
+        for probe in self.probes:
+            measure = functools.partial(probe.measure, facts)
+            if probe.interval == 1:
+                measure()
+            else:
+                tf.cond(update % probe.interval == 0, measure, lambda: None)
 
     def whole(self, batch, stream):
         """The model's own training step: (what it tells, whether the loss among it is finite)."""
@@ -79,6 +135,15 @@ class Step:
             logs = self.compiled.model.train_step(batch)
         loss = logs.get("loss", 0.0) if isinstance(logs, dict) else 0.0
         return logs, tf.reduce_all(tf.math.is_finite(tf.cast(loss, tf.float32)))
+
+
+def added(total, part):
+    return Total(
+        gradients=[a + tf.convert_to_tensor(g) for a, g in zip(total.gradients, part.gradients)],
+        good=total.good & part.good,
+        squares=total.squares + part.squares,
+        **{name: getattr(total, name) + getattr(part, name) for name in ("weight", "loss", "examples", "parts")},
+    )
 
 
 def examples(data):

@@ -100,9 +100,9 @@ class Stream:
             self.adapter.on_epoch_end()
             self.within_epoch = False
 
-    def batches(self, controls):
-        """Updates of a pass, or None."""
-        return self.length and -(-self.length // controls.micro_batches)
+    def updates_left(self, controls):
+        """In this pass, or None."""
+        return self.length and -(-(self.length - self.at[0]) // controls.micro_batches)
 
     def examples(self, updates, controls):
         """Examples of an epoch of so many updates, or of a pass; None where nobody knows. Every batch counts as full."""
