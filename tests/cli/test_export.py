@@ -107,7 +107,7 @@ def test_a_flipped_byte_is_refused_by_inspect_and_predict(files, bundle, capsys,
         content = bytearray((tmp_path / "1" / name).read_bytes())
         content[len(content) // 2] ^= 1
         (tmp_path / "1" / name).write_bytes(content)
-        assert f"damaged, {name} is not as it was written" in refused(capsys, "inspect", tmp_path / "1")
+        assert f"1: damaged, {name} " in refused(capsys, "inspect", tmp_path / "1")
         assert f"damaged, {name}" in refused(capsys, "predict", tmp_path, files[0] / "pictures")
     assert "no SavedModel here" in refused(capsys, "inspect", tmp_path / "nowhere")
 
@@ -115,6 +115,7 @@ def test_a_flipped_byte_is_refused_by_inspect_and_predict(files, bundle, capsys,
 def test_a_run_is_exported_as_training_exported_it(run, capsys, tmp_path):
     folder, _ = run
     assert main(["export", str(folder), str(tmp_path / "digits")]) == 0
+    assert capsys.readouterr().out == f"exported model {tmp_path / 'digits' / '1'}\n"
     examples = folder / "examples"
     first, second = (table(capsys, path, examples)[1] for path in (folder / "bundle" / "1", tmp_path / "digits"))
     assert first and first == second

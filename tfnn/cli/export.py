@@ -4,7 +4,6 @@ MODEL is a .keras file, or the folder of a run of tfnn train, which holds labels
 DIR/1, DIR/2, ..., as model servers expect; next to it, DIR/models.config and DIR/batching.config for TensorFlow Serving.
 """
 
-import fractions
 import json
 import pathlib
 
@@ -27,6 +26,7 @@ def add_arguments(parser):
     add("--signatures", metavar="A,B", help="of serving_default, image_bytes, raw (default all that the model can have)")
     add("--embedding", nargs="?", const=True, metavar="LAYER", help="add the output of a layer, or the input of the last")
     add("--top", type=int, default=5, metavar="K", help="how many classes are named (default 5)")
+    add("--no-fold", action="store_true", help="keep BatchNorm as a step of its own")
     add("--no-freeze", action="store_true", help="keep weights as variables; needed beyond 2 GB")
     add("--no-warmup", action="store_true", help="no requests for TensorFlow Serving to warm up with")
     add("--version", type=int, metavar="N", help="the number of the version (default the next)")
@@ -42,6 +42,7 @@ def run(options):
         signatures=options.signatures and options.signatures.split(","),
         embedding=options.embedding,
         top_k=options.top,
+        fold_batchnorm=not options.no_fold,
         freeze=not options.no_freeze,
         warmup=False if options.no_warmup else None,
         version=options.version,
@@ -52,7 +53,8 @@ def run(options):
 
 def number(text):
     """A number, or a fraction such as 1/255."""
-    return float(fractions.Fraction(text))
+    numerator, _, denominator = text.partition("/")
+    return float(numerator) / float(denominator or 1)
 
 
 def loaded(path):

@@ -125,12 +125,13 @@ def tables(model):
     return [value for value in held if isinstance(value, tf.saved_model.experimental.TrackableResource)]
 
 
-def network(model, specs, freeze):
-    """The model at inference, in float32."""
+def network(answer, model, specs, freeze):
+    """`answer`, the model at inference, of flat tensors, in float32."""
 
     def call(*tensors):
-        inputs = keras.tree.pack_sequence_as(model._inputs_struct, list(tensors))
-        return [tf.cast(output, full(output.dtype)) for output in keras.tree.flatten(model(inputs, training=False))]
+        own = [tf.cast(tensor, of.dtype) if tensor.dtype != of.dtype else tensor for tensor, of in zip(tensors, model.inputs)]
+        outputs = keras.tree.flatten(answer(keras.tree.pack_sequence_as(model._inputs_struct, own)))
+        return [tf.cast(output, full(output.dtype)) for output in outputs]
 
     return once(call, specs, freeze)
 
