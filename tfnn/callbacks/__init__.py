@@ -2,3 +2,4 @@
 
 from tfnn.callbacks.batch_size_scheduler import BatchSizeScheduler
 from tfnn.callbacks.checkpoint import Checkpoint
+from tfnn.callbacks.noise_scale import NoiseScale
