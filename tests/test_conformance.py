@@ -121,6 +121,7 @@ CALLBACKS = {
     "BatchSizeScheduler": lambda: tfnn.callbacks.BatchSizeScheduler({1: 64}),
     "Checkpoint": lambda: tfnn.callbacks.Checkpoint(tempfile.mkdtemp(), monitor="loss"),
     "NoiseScale": lambda: tfnn.callbacks.NoiseScale(interval=2),
+    "GrowBatchByNoise": lambda: tfnn.callbacks.GrowBatchByNoise(max_batch_size=128, interval=2),
 }
 MODELS = {
     "convnet": lambda: tfnn.models.convnet((8, 8, 1), 10, stages=(4, 8), hidden=16),
