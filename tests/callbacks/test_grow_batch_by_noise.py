@@ -29,7 +29,7 @@ def test_the_rule(batch_size, critical, target, most, size):
 
 
 def test_the_batch_grows_to_the_critical_one_of_a_known_loss():
-    """B_simple is 11.1 at the fixed point, from 4 examples on: 4, 8, then 8 to 12, and no more. It tells what NoiseScale does."""
+    """B_simple is 11.1 at the fixed point, from 4 examples on: 4, 8, then 8 to 12. It tells what NoiseScale does."""
     problem = Quadratic(40, start=0.3)
     growth = GrowBatchByNoise(max_batch_size=N, interval=1, smoothing=0.99)
     _, history = fit(problem, tfnn.optimizers.SGD(0.0), [growth], 2, 2, 12)

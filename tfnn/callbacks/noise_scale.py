@@ -56,10 +56,11 @@ class NoiseScale(Probe):
     lost in the noise. Single values: `total`, and `layers`, a dict of them by layer.
 
     The order of examples must be random. With BatchNorm a micro-batch's moments are part of its gradient's noise, and G is
-    the mean for micro-batches of that size: what is measured holds for batches of more such micro-batches.
+    the mean for micro-batches of that size: what is measured holds for batches of more such micro-batches. In a small CNN on
+    the digits, at fixed weights, tr Σ was 21% larger in micro-batches of 4 than of 64, |G|² 37%; without BatchNorm 1%, 2%.
 
     Args:
-        interval: updates from one that is measured to the next.
+        interval: updates from one that is measured to the next. A measured one takes a small dense net more than twice the time.
         smoothing: share of the average that stays at a measurement, in [0, 1).
 
     Raises:
@@ -74,7 +75,7 @@ class NoiseScale(Probe):
 
     wants_parts = True
 
-    def __init__(self, interval=20, smoothing=0.9):
+    def __init__(self, interval=50, smoothing=0.9):
         super().__init__()
         if isinstance(interval, bool) or not isinstance(interval, int) or interval < 1:
             raise ValueError(f"interval={interval!r} must be a positive number of updates")
