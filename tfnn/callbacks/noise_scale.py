@@ -60,7 +60,7 @@ class NoiseScale(Probe):
     the digits, at fixed weights, tr Σ was 21% larger in micro-batches of 4 than of 64, |G|² 37%; without BatchNorm 1%, 2%.
 
     Args:
-        interval: updates from one that is measured to the next. A measured one takes a small dense net more than twice the time.
+        interval: updates from one that is measured to the next. A measured one takes a small dense net over twice the time.
         smoothing: share of the average that stays at a measurement, in [0, 1).
 
     Raises:
