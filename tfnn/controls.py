@@ -21,10 +21,12 @@ class Controls:
         micro_batch: examples of one forward and backward pass on all replicas together, as long as nothing re-batches. It
             is static in the graph, where an update sums the gradients of several.
         exact: whether a batch may be of any size, as where it is really larger: else it is whole micro-batches.
+        accumulates: whether an update may sum the gradients of several micro-batches.
     """
 
-    def __init__(self, micro_batch, exact=False):
-        self.micro_batch, self.exact, self.rows = micro_batch, exact, None
+    def __init__(self, micro_batch, exact=False, accumulates=False):
+        self.micro_batch, self.exact, self.accumulates, self.rows = micro_batch, exact, accumulates, None
+        self.population = None  # training examples, whatever an epoch has of them; None where nobody knows
         self.check_memory = lambda size: None  # raises for a batch that is too large for it; set where one really grows
         # beside the variables, whose reading or setting between two calls of a graph costs as much as an update
         self.batch_size = micro_batch  # examples of one update
@@ -219,6 +221,7 @@ class Facts(NamedTuple):
     loss: Any  # the mean over the batch
     learning_rate: Any
     examples: Any  # of the batch, float32
+    batch_size: Any  # those that it was to have, which the last of an epoch may lack
     weights: Any  # the trainable variables
     gradients: Any  # the means over the batch, in the weights' order; zeros where the loss does not depend on a weight
     micro_batch: Any  # examples of each of the parts whose gradients were summed, but perhaps the last

@@ -7,6 +7,7 @@ layers: a step of ResNet-20 with tfnn's BatchNorm against the same with Keras's.
 augmentation: flip, shift, rotate and zoom against Keras's four layers, albumentations. augmented_accuracy: what
 augmentation does for digits with 10 examples per class.
 growth: the batch grows in place of a decay of the rate, ten seeds; what each callback that steers a run costs.
+noise: updates and accuracy on the digits where the measured noise of gradients chooses the batch.
 A ratio above 1 means that tfnn is the better.
 """
 
@@ -22,7 +23,10 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
 from tests.benchmarks.timing import HEADER
 
-SUITES = ("fit", "trainer", "threads", "accuracy", "optimizers", "layers", "augmentation", "augmented_accuracy", "growth")
+SUITES = (
+    *("fit", "trainer", "threads", "accuracy", "optimizers", "layers", "augmentation", "augmented_accuracy"),
+    *("growth", "noise"),
+)
 
 
 def main():

@@ -39,6 +39,7 @@ class Run:
         self.callbacks.on_train_begin()
         first = self.graph.compiled.restored_epoch() or first
         self.controls.begin(None, first, seed, micro_batches)
+        self.controls.population = self.source.examples(None, self.controls)
         self.controls.begin(self.source.examples(self.steps, self.controls), first, seed, micro_batches)
         if resumed:
             self.saver.restore()
