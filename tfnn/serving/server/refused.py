@@ -7,10 +7,11 @@ class Refused(ValueError):
     """A request that is not answered.
 
     Args:
-        reason: one line for the client.
+        reason: for the client; it becomes one line.
         status: of HTTP; 400 to 499, or 503 for a server that is busy.
     """
 
     def __init__(self, reason, status=400):
-        super().__init__(reason if len(reason) <= LONGEST else reason[: LONGEST - 1] + "…")
+        line = " ".join(reason.split())
+        super().__init__(line if len(line) <= LONGEST else line[: LONGEST - 1] + "…")
         self.status = status
