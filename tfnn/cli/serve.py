@@ -4,6 +4,8 @@ The newest version of every bundle DIR/NAME/VERSION is served. A newer one that 
 while requests go on. Ctrl-C or SIGTERM end the server after what it has accepted is answered.
 """
 
+import contextlib
+import faulthandler
 import importlib.metadata
 import logging
 import math
@@ -44,9 +46,6 @@ def run(arguments):
     os.environ.setdefault("GRPC_VERBOSITY", "NONE")
     from tfnn.serving.server.run import Options, serve
 
-    logging.basicConfig(format="%(asctime)s %(message)s", datefmt="%Y-%m-%d %H:%M:%S", level=logging.WARNING)
-    logging.getLogger("tfnn").setLevel(logging.INFO)
-    logging.getLogger("uvicorn").setLevel(logging.ERROR)  # it warns of every request that is no HTTP
     options = Options(
         arguments.host,
         arguments.http_port,
@@ -58,8 +57,30 @@ def run(arguments):
         arguments.max_pixels,
         arguments.poll,
     )
-    serve(arguments.directory, options)
+    with logs_alone():
+        serve(arguments.directory, options)
     return 0
+
+
+@contextlib.contextmanager
+def logs_alone():
+    """Standard error is for the log: libraries for images write a line there for each damaged file that clients send."""
+    kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    with open(kept, "w", buffering=1) as stream:
+        logging.basicConfig(
+            stream=stream, format="%(asctime)s %(message)s", datefmt="%Y-%m-%d %H:%M:%S", level=logging.WARNING, force=True
+        )
+        logging.getLogger("tfnn").setLevel(logging.INFO)
+        logging.getLogger("uvicorn").setLevel(logging.ERROR)  # it warns of each request that is no HTTP
+        faulthandler.enable(stream)
+        os.dup2(nowhere, 2)
+        try:
+            yield
+        finally:
+            os.dup2(kept, 2)
+            os.close(nowhere)
+            faulthandler.disable()
+            logging.getLogger().handlers.clear()
 
 
 def check(arguments):

@@ -48,7 +48,8 @@ def is_line(text):
 
 def none(answers):
     """Asserts that every one of (answer, reason) is a refusal."""
-    assert [one for one in answers if not is_refusal(*one)] == []
+    taken = [one for one in answers if not is_refusal(*one)]
+    assert not taken, taken
 
 
 def file_of(content):
@@ -76,7 +77,10 @@ JSON = [
     ({"inputs": [IMAGE, IMAGE]}, "given twice: image, image"),
     ({"inputs": [IMAGE, file_of(PNG)]}, "image UINT8, image_bytes BYTES given; wanted"),
     ({"inputs": [IMAGE], "id": 7}, "id: "),
-    ({"inputs": [IMAGE], "outputs": [{"name": "nose"}]}, "serving_default has no output nose; it gives classes"),
+    (
+        {"inputs": [IMAGE], "outputs": [{"name": "nose"}]},
+        "no output nose; it gives classes, ok, probabilities, scores",
+    ),
     ({"inputs": [IMAGE], "outputs": [{}]}, "outputs.0.name: Field required"),
     ({"inputs": [IMAGE], "outputs": 3}, "outputs: "),
     ({"inputs": [IMAGE], "parameters": 3}, "parameters: "),
@@ -88,7 +92,7 @@ JSON = [
 
 TENSORS = [
     ({"name": "nose"}, "nose UINT8 given"),
-    ({"name": "n" * 100_000}, "given"),
+    ({"name": "n" * 100_000}, "nnn"),
     ({"name": "line\nbreak"}, "given"),
     ({"name": 3}, "inputs.0.name"),
     ({"name": ""}, "given"),
@@ -130,11 +134,10 @@ TENSORS = [
     ({"data": [1, 2, 3]}, "but the data has 3"),
     ({"data": [1, 2, 3, 256]}, "UINT8 holds 0 to 255"),
     ({"data": [1, 2, 3, -1]}, "UINT8 holds 0 to 255"),
-    ({"data": [1, 2, 3, 2**63]}, "UINT8 holds 0 to 255"),
+    ({"data": [1, 2, 3, 2**63]}, "UINT8"),
     ({"data": [1, 2, 3, 10**40]}, ""),
     ({"data": [1, 2, 3, 1e400]}, ""),
     ({"data": [1, 2, 3, 0.5]}, "not consist of numbers"),
-    ({"data": [1, 2, 3, True]}, ""),
     ({"data": [True, True, False, True]}, "not consist of numbers"),
     ({"data": ["1", "2", "3", "4"]}, "not consist of numbers"),
     ({"data": [1, 2, 3, "4"]}, "not consist of numbers"),

@@ -1,15 +1,19 @@
 """A version of an exported model as a runtime of MLServer."""
 
 import asyncio
+import logging
 
 import tensorflow as tf
 from mlserver import MLModel, ModelSettings
 from mlserver.settings import ModelParameters
 from mlserver.types import InferenceResponse, MetadataModelResponse, MetadataTensor, Parameters, ResponseOutput
 
+from tfnn.serving import manifest
 from tfnn.serving.server.refused import Refused
 from tfnn.serving.server.signature import ENCODED, Signature
 from tfnn.serving.server.tensors import DATATYPES, NAMES, decode
+
+log = logging.getLogger(__name__)
 
 FIRST = "serving_default", "image_bytes"  # asked before other signatures of the same inputs
 
@@ -76,7 +80,7 @@ class Model(MLModel):
     def signature(self, payload):
         """The one that is named in the request's parameters; else the first whose inputs are those given."""
         asked = parameter(payload, "signature_name")
-        if asked is not None and asked not in self.signatures:
+        if asked is not None and asked not in list(self.signatures):  # it may be unhashable
             raise Refused(f"no signature {asked}; there are {', '.join(self.signatures)}")
         given = {tensor.name: tensor.datatype for tensor in payload.inputs}
         candidates = [self.signatures[asked]] if asked is not None else list(self.signatures.values())
@@ -97,6 +101,11 @@ class Model(MLModel):
 
 
 def loaded(path):
+    """The SavedModel, after its files were compared with their checksums where it bears such."""
+    if (path / manifest.NAME).is_file():
+        manifest.verified(path)
+    else:
+        log.warning("%s: no %s, so its files are not checked", path, manifest.NAME)
     try:
         return tf.saved_model.load(str(path))
     except Exception as error:  # TensorFlow reports damaged files by errors of many kinds

@@ -24,8 +24,8 @@ def pixels(encoded):
 
 
 def png(encoded):
-    width, height = struct.unpack_from(">II", encoded, 16)
-    return width * height
+    name, width, height = struct.unpack_from(">4sII", encoded, 12)
+    return width * height if name == b"IHDR" else None
 
 
 def bmp(encoded):

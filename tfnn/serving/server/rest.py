@@ -11,6 +11,7 @@ from mlserver.rest.app import create_app
 from mlserver.types import InferenceRequest
 from pydantic import ValidationError
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 
 from tfnn.serving.server.refused import Refused
@@ -20,6 +21,7 @@ MODEL = "/v2/models/{model_name}", "/v2/models/{model_name}/versions/{model_vers
 KEPT = {"/v2", "/v2/health/live", "/v2/health/ready", *MODEL, *(f"{path}/ready" for path in MODEL)}
 BINARY = "inference-header-content-length"
 PATIENCE = 60  # seconds for a body to arrive
+READ_ON = 4  # times the longest body
 
 
 def application(settings, data_plane, models, max_body):
@@ -33,10 +35,9 @@ def application(settings, data_plane, models, max_body):
 
     async def infer(request):
         name, version = request.path_params["model_name"], request.path_params.get("model_version")
-        await models.get_model(name, version)  # before a body is read for nothing
-        payload = parsed(await body(request, max_body), request.headers.get(BINARY))
-        model = await models.get_model(name, version)  # the newest by now; metrics must not take made-up labels
-        answer = await data_plane.infer(payload, name, model.version)
+        received = await body(request, max_body)
+        model = await models.get_model(name, version)  # metrics must not take labels that clients made up
+        answer = await data_plane.infer(parsed(received, request.headers.get(BINARY)), name, model.version)
         outputs = [
             {"name": output.name, "datatype": output.datatype, "shape": output.shape, "data": listed(output.data)}
             for output in answer.outputs
@@ -60,21 +61,28 @@ def refusal(reason, status, headers=None):
 
 
 async def body(request, longest):
-    """The bytes of a request's body, if they are not too many."""
-    if request.headers.get("content-encoding", "identity") != "identity":
-        raise Refused("compressed bodies are not taken; send it without Content-Encoding", 415)
-    too_long = Refused(f"the body is longer than {longest} bytes, the most that this server takes", 413)
-    if int(request.headers.get("content-length", 0)) > longest:
-        raise too_long
-    received = bytearray()
+    """The bytes of a request's body, if they are not too many.
+
+    A client that writes does not read: where the body is somewhat too long, the rest is read and dropped, so that the client
+    comes to see the answer.
+    """
+    received, length = bytearray(), 0
     try:
         async with asyncio.timeout(PATIENCE):
             async for chunk in request.stream():
-                received += chunk
-                if len(received) > longest:
-                    raise too_long
+                length += len(chunk)
+                if length <= longest:
+                    received += chunk
+                if length > READ_ON * longest:
+                    break
     except TimeoutError:
         raise Refused(f"the body did not arrive within {PATIENCE} s", 408) from None
+    except ClientDisconnect:
+        raise Refused("the client left") from None
+    if length > longest:
+        raise Refused(f"the body is longer than {longest} bytes, the most that this server takes", 413)
+    if request.headers.get("content-encoding", "identity") != "identity":
+        raise Refused("compressed bodies are not taken; send it without Content-Encoding", 415)
     return bytes(received)
 
 
@@ -82,7 +90,7 @@ def parsed(received, header):
     """An InferenceRequest from JSON, or from JSON of `header` bytes with tensors after it (binary extension)."""
     end = len(received) if header is None else int(header) if header.isdecimal() and len(header) < 12 else -1
     if not 0 <= end <= len(received):
-        raise Refused(f"{BINARY}: {header!r} is no length of a part of a body of {len(received)} bytes")
+        raise Refused(f"{BINARY}: {header[:20]!r} is no length of a part of a body of {len(received)} bytes")
     try:
         content = orjson.loads(received[:end])
     except orjson.JSONDecodeError as error:

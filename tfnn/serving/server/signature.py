@@ -24,13 +24,14 @@ class Signature:
         self.name, self.function = name, function
         self.specs = function.structured_input_signature[1]
         self.inputs = {name: described(spec) for name, spec in self.specs.items()}
-        self.outputs = {name: described(spec) for name, spec in function.structured_outputs.items()}
+        self.outputs = {name: described(spec) for name, spec in sorted(function.structured_outputs.items())}
         self.joinable = all(shape[:1] == [-1] for _, shape in [*self.inputs.values(), *self.outputs.values()])
 
     def __call__(self, inputs):
         tensors = {name: tf.constant(array, self.specs[name].dtype) for name, array in inputs.items()}
         try:
-            return {name: output.numpy() for name, output in self.function(**tensors).items()}
+            answers = self.function(**tensors)
+            return {name: answers[name].numpy() for name in self.outputs}
         except (tf.errors.InvalidArgumentError, tf.errors.OutOfRangeError) as error:
             raise Refused(f"{self.name}: {essence(error)}") from None
         except tf.errors.ResourceExhaustedError:
