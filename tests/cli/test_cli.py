@@ -217,7 +217,9 @@ def test_bad_images_and_bundles_are_refused_in_one_line(run, tmp_path, capsys):
     assert "nowhere: no SavedModel here" in refused(capsys, "predict", tmp_path / "nowhere", image)
     assert "missing.png: No such file" in refused(capsys, "predict", bundle, tmp_path / "missing.png")
     assert "text.png: not a readable PNG" in refused(capsys, "predict", bundle, tmp_path / "text.png")
-    assert "Is a directory" in refused(capsys, "predict", bundle, tmp_path)
+    assert "text.png: not a readable PNG" in refused(capsys, "predict", bundle, tmp_path)
+    (tmp_path / "empty").mkdir()
+    assert "empty: no images here" in refused(capsys, "predict", bundle, tmp_path / "empty")
     assert "--top 0" in refused(capsys, "predict", bundle, image, "--top", 0)
 
 
@@ -231,7 +233,7 @@ def test_usage_errors_exit_with_2(arguments, capsys):
     assert "usage: tfnn" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("command", [[], ["train"], ["predict"]])
+@pytest.mark.parametrize("command", [[], ["train"], ["predict"], ["export"], ["inspect"]])
 def test_help(command, capsys):
     with pytest.raises(SystemExit) as exit_:
         main([*command, "--help"])

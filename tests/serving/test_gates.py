@@ -10,7 +10,7 @@ import tensorflow as tf
 
 import tfnn
 from tests.serving.test_export import classifier, pictures, serve
-from tfnn.serving import gates, golden, network, pipeline, signatures, verifier
+from tfnn.serving import Bundle, gates, golden, network, pipeline, signatures, verifier
 
 fresh_process = gates.fresh_process  # each test has the one that all share in its place
 
@@ -52,11 +52,10 @@ def test_weights_that_are_stored_twice_are_refused(tmp_path, monkeypatch):
     with pytest.raises(ValueError, match=r"stores [\d,]+ bytes of weights for [\d,]+ bytes of parameters"):
         gates.check_size(tmp_path / "keras", 4 * model.count_params())
 
-    def anew(net, before, dtype, shape, prepare, answer):
-        other = network.network(network.functional(model), [tf.TensorSpec([None, *shape], dtype)], freeze=True)
-        return genuine(net, before, dtype, shape, prepare, answer) | {
-            "raw": genuine(other.call, before, dtype, shape, prepare, answer)["raw"]
-        }
+    def anew(net, before, dtype, *rest):
+        functional, specs = network.functional(model), [tf.TensorSpec([None, 8, 8, 1])]
+        other = network.network(functional, functional, specs, freeze=True)
+        return genuine(net, before, dtype, *rest) | {"raw": genuine(other.call, before, dtype, *rest)["raw"]}
 
     genuine = signatures.of_images
     monkeypatch.setattr(signatures, "of_images", anew)
@@ -77,7 +76,7 @@ class Host(keras.layers.Layer):
         return tf.ensure_shape(tf.numpy_function(lambda x: x, [x], x.dtype), x.shape)
 
     def compute_output_spec(self, x):
-        return x
+        return keras.KerasTensor(x.shape, x.dtype)
 
 
 def test_a_graph_that_answers_otherwise_than_the_model_is_refused(tmp_path):
@@ -96,6 +95,41 @@ def test_a_bundle_that_a_fresh_process_cannot_load_is_refused(tmp_path, monkeypa
 
     monkeypatch.setattr(gates, "check_size", lambda path, _: cut(path))
     refused(tmp_path, "does not answer as the trained one does: .*Error: ", classifier(), freeze=False)
+
+
+def normalized():
+    """BatchNorms with statistics of their own behind convolutions; one cannot be folded."""
+    convolution = lambda name: keras.layers.Conv2D(4, 3, use_bias=False, name=name)
+    norm = keras.layers.BatchNormalization
+    inner = [convolution("first"), norm(), keras.layers.ReLU(), norm(), convolution("second"), norm()]
+    model = keras.Sequential([keras.Input((9, 9, 3)), *inner, keras.layers.Flatten(), keras.layers.Dense(3, "softmax")])
+    random = np.random.RandomState(0)
+    for weight in model.weights:
+        if weight.path.split("/")[-1] in ("gamma", "beta", "moving_mean", "moving_variance"):
+            weight.assign(random.uniform(0.5, 1.5, weight.shape))
+    return model
+
+
+@pytest.mark.parametrize("embedding", ["first", True])
+def test_batchnorms_are_folded_unless_told_and_not_behind_an_embedding(embedding, tmp_path):
+    model, images = normalized(), pictures((4, 9, 9, 3))
+    for fold, folded in (True, 1 if embedding == "first" else 2), (False, 0):
+        options = {"preprocess": lambda x: x / 255, "fold_batchnorm": fold, "embedding": embedding}
+        path = tfnn.export(model, tmp_path / "m", **options)
+        bundle = Bundle(path)
+        assert bundle.about["folded_batchnorms"] == folded
+        answer = bundle.ask("serving_default", image=images)
+        np.testing.assert_allclose(answer["probabilities"], model.predict(images / 255, verbose=0), rtol=1e-4)
+        if embedding == "first":
+            expected = model.layers[0](images / 255)
+            np.testing.assert_allclose(bundle.ask("embedding", image=images)["embedding"], expected, rtol=1e-4, atol=1e-6)
+
+
+def test_folding_that_goes_wrong_is_refused_with_the_way_out(tmp_path, monkeypatch):
+    module = sys.modules["tfnn.serving.fold_batchnorm"]
+    genuine = module.scale_and_shift
+    monkeypatch.setattr(module, "scale_and_shift", lambda *moments: [1.01 * part for part in genuine(*moments)])
+    refused(tmp_path, "2 BatchNorms were folded, fold_batchnorm=False leaves them", normalized(), preprocess=lambda x: x / 255)
 
 
 def test_a_verifier_that_dies_refuses(tmp_path, monkeypatch):

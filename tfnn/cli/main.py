@@ -7,10 +7,18 @@ import warnings
 
 import tensorflow as tf
 
-from tfnn.cli import augment, diagnose, predict, serve, train
+from tfnn.cli import augment, diagnose, export, inspect, predict, serve, train
 from tfnn.training import NonFiniteError
 
-COMMANDS = {"train": train, "predict": predict, "serve": serve, "diagnose": diagnose, "augment": augment}
+COMMANDS = {
+    "train": train,
+    "export": export,
+    "inspect": inspect,
+    "predict": predict,
+    "serve": serve,
+    "diagnose": diagnose,
+    "augment": augment,
+}
 
 
 def main(arguments=None):

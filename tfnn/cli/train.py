@@ -23,6 +23,7 @@ import tensorflow as tf
 import tfnn
 from tfnn import distribute
 from tfnn.cli import recipe, resume
+from tfnn.cli.export import description, served
 from tfnn.cli.run_folder import RunFolder, check_writable
 from tfnn.data import load
 from tfnn.diagnose import accuracy, interval
@@ -96,12 +97,12 @@ def run(options):
         if not options.resume:
             settings = {name: value for name, value in vars(options).items() if name not in ("run", "words", "resume")}
             versions = {"tfnn": tfnn.__version__, "keras": keras.__version__, "tensorflow": tf.__version__}
-            folder.write("config.json", settings | versions)
+            folder.write("config.json", settings | {"images": description(data)} | versions)
         result = where | fit(model, data, options, folder)
         result |= test_result(model, data) | {"bundle": None}
         folder.write("result.json", result)
         if not result["interrupted"]:
-            result["bundle"] = str(export(model, data, export_to))
+            result["bundle"] = str(tfnn.export(model, export_to, **served(description(data), result)))
             write_examples(data, folder.path / "examples")
             folder.write("result.json", result)
             shutil.rmtree(folder.checkpoints)
@@ -217,10 +218,6 @@ def test_result(model, data):
     share = accuracy(model, data.test)
     low, high = interval(share, len(data.test.y))
     return {"test_accuracy": round(share, 6), "test_accuracy_interval": [round(low, 6), round(high, 6)]}
-
-
-def export(model, data, directory):
-    return tfnn.export(model, directory, labels=data.class_names, preprocess=data.from_pixels, prepare=data.prepare)
 
 
 def write_examples(data, folder, side=96):

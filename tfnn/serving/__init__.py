@@ -2,4 +2,5 @@
 
 from tfnn.serving.bundle import Bundle, newest
 from tfnn.serving.export import export
+from tfnn.serving.fold_batchnorm import fold_batchnorm
 from tfnn.serving.manifest import verified

@@ -13,7 +13,7 @@ from tfnn.serving import gates, manifest, origin, publish, tensorflow_serving
 from tfnn.serving.pipeline import Pipeline
 
 LABELS = "assets/labels.txt"
-RECORDED = "preprocess", "prepare", "from_logits", "size", "top_k", "signatures", "embedding", "freeze", "version"
+NOT_RECORDED = "model", "directory", "labels", "warmup", "metrics"
 
 
 def export(
@@ -28,6 +28,7 @@ def export(
     top_k=5,
     signatures=None,
     embedding=None,
+    fold_batchnorm=True,
     freeze=True,
     warmup=None,
     metrics=None,
@@ -61,6 +62,7 @@ def export(
         signatures: names of those to write. None writes all.
         embedding: adds a signature of that name, which gives the output of the layer of this name; True the input of the
             last layer with weights.
+        fold_batchnorm: whether the layer before a BatchNorm does its work, where it can.
         freeze: whether weights become constants of the graph, at most 2 GB, which servers run faster.
         warmup: inputs to check the bundle with, which servers also warm up with: uint8 images, an array, or {name: array}.
             None draws some; False leaves the warm-up out.
@@ -79,29 +81,30 @@ def export(
         >>> path = tfnn.export(model, "models/digits", labels="0123456789", preprocess=lambda pixels: pixels / 255)
         >>> name, probability = tfnn.serving.Bundle(path).classify(open("seven.png", "rb").read())[0]
     """
-    arguments = {name: origin.words(value) for name, value in locals().items() if name in RECORDED}
+    arguments = {name: origin.words(value) for name, value in locals().items() if name not in NOT_RECORDED}
     directory = pathlib.Path(directory)
     name = directory.absolute().name
     publish.check_version(directory, version)
     pipeline = Pipeline(model, labels, preprocess, prepare, from_logits, size, top_k, signatures, embedding)
     cases = pipeline.cases(warmup)
     with tempfile.TemporaryDirectory() as work, gates.fresh_process() as process, publish.draft(directory) as folder:
-        served, state, held = pipeline.traced(freeze)
+        traced = pipeline.traced(fold_batchnorm, freeze)
         try:
-            save(served, state, pipeline.labels, folder, work)
+            save(traced, pipeline.labels, folder, work)
             if warmup is not False:
                 tensorflow_serving.write_warm_up(folder, name, [case for case in cases if case.rows == 1])
         except tf.errors.OpError as error:  # of a full disk, among others
             raise OSError(f"{directory}: cannot be written: {error.message.splitlines()[0]}") from None
         gates.check_operations(folder)
-        stored = gates.check_size(folder, held)
-        gates.check_answers(process, folder, cases, pipeline.labels, gates.tolerance(pipeline.model), work)
+        stored = gates.check_size(folder, traced.bytes)
+        gates.check_answers(process, folder, cases, pipeline, traced.folded, work)
         content = {
             "name": name,
             "made": origin.now(),
-            "signatures": manifest.describe(served, images=pipeline.shape is not None),
+            "signatures": manifest.describe(traced.served, images=pipeline.shape is not None),
             "labels": LABELS if pipeline.labels else None,
-            "parameters": {"count": model.count_params(), "bytes": held, "stored_bytes": stored},
+            "parameters": {"count": model.count_params(), "stored_bytes": stored},
+            "folded_batchnorms": traced.folded,
             "metrics": origin.plain(metrics or {}),
             "versions": origin.versions(),
             "git_commit": origin.commit(),
@@ -111,12 +114,12 @@ def export(
         return publish.publish(folder, directory, version, tensorflow_serving.configuration(name))
 
 
-def save(served, state, labels, folder, work):
+def save(traced, labels, folder, work):
     """The SavedModel of signatures and what they read, with the labels as an asset."""
     module = tf.Module()
-    module.served, module.state = served, state
+    module.served, module.state = traced.served, traced.state
     if labels:
         file = pathlib.Path(work, pathlib.Path(LABELS).name)
         file.write_text("\n".join(labels) + "\n", encoding="utf-8")
         module.labels = tf.saved_model.Asset(str(file))
-    tf.saved_model.save(module, str(folder), signatures=served)
+    tf.saved_model.save(module, str(folder), signatures=traced.served)

@@ -66,11 +66,11 @@ def fresh_process():
         process.communicate()
 
 
-def check_answers(process, path, cases, labels, allowed, work):
+def check_answers(process, path, cases, pipeline, folded, work):
     """Refuses a bundle that answers otherwise than the training pipeline, or that a fresh process cannot load."""
     golden = pathlib.Path(work, "golden.pickle")
-    golden.write_bytes(pickle.dumps(([tuple(case) for case in cases], labels)))
-    question = {"bundle": str(path), "golden": str(golden), "tolerance": allowed}
+    golden.write_bytes(pickle.dumps(([tuple(case) for case in cases], pipeline.labels)))
+    question = {"bundle": str(path), "golden": str(golden), "tolerance": tolerance(pipeline.model)}
     try:
         process.stdin.write(json.dumps(question) + "\n")
         process.stdin.flush()
@@ -78,4 +78,5 @@ def check_answers(process, path, cases, labels, allowed, work):
     except (OSError, ValueError):
         found = f"the process that loaded it ended, with {process.wait()}"
     if found is not None:
-        raise ValueError(f"the exported model does not answer as the trained one does: {found}")
+        hint = f"; {folded} BatchNorms were folded, fold_batchnorm=False leaves them" if folded else ""
+        raise ValueError(f"the exported model does not answer as the trained one does: {found}{hint}")

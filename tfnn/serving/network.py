@@ -21,15 +21,21 @@ def functional(model):
     shapes = getattr(model, "_build_shapes_dict", None)
     if not isinstance(model, keras.Model) or isinstance(model, keras.Sequential) or not shapes:
         raise ValueError("export needs a model with known shapes: build it, or call it once")
-    arguments = {name.removesuffix("_shape"): symbolic(shape, model.input_dtype) for name, shape in shapes.items()}
-    if len(arguments) == 1:
-        (inputs,) = arguments.values()
+    if len(shapes) == 1:
+        inputs = symbolic(*shapes.values(), model.input_dtype)
         return keras.Model(inputs, model(inputs), name=model.name)
+    arguments = {name.removesuffix("_shape"): shape for name, shape in shapes.items()}
+    arguments = symbolic(arguments, model.input_dtype)
     return keras.Model(arguments, model(**arguments), name=model.name)
 
 
-def symbolic(shapes, dtype):
-    return keras.tree.map_shape_structure(lambda shape: keras.KerasTensor((None, *shape[1:]), dtype), shapes)
+def symbolic(shapes, dtype, name=None):
+    """Inputs of shapes in a structure; those in a dict bear its keys as names."""
+    if isinstance(shapes, dict):
+        return {key: symbolic(shape, dtype, key) for key, shape in shapes.items()}
+    if isinstance(shapes[-1], (dict, list, tuple)):
+        return [symbolic(shape, dtype) for shape in shapes]
+    return keras.Input(shapes[1:], dtype=dtype, name=name)
 
 
 def input_specs(model):
@@ -98,7 +104,9 @@ def once(function, specs, freeze):
     concrete = tf.function(function, input_signature=specs, autograph=False).get_concrete_function()
     graph = concrete.graph.as_graph_def()
     size = sum(variable_bytes(variable) for variable in concrete.variables) + graphs.constant_bytes(graph)
-    if not freeze:
+    handles = {id(variable.handle) for variable in concrete.variables}
+    tables = [held for held in concrete.captured_inputs if held.dtype == tf.resource and id(held) not in handles]
+    if not freeze or tables:  # a table of words is no constant
         return Once(concrete, list(concrete.variables), size)
     if size > GRAPH_LIMIT:
         raise ValueError(
@@ -111,12 +119,19 @@ def once(function, specs, freeze):
         raise ValueError(f"the model cannot be frozen ({str(error).splitlines()[0]}): pass freeze=False") from None
 
 
-def network(model, specs, freeze):
-    """The model at inference, in float32."""
+def tables(model):
+    """Lookup tables of the layers, which a SavedModel must hold."""
+    held = (value for layer in model._flatten_layers() for value in vars(layer).values())
+    return [value for value in held if isinstance(value, tf.saved_model.experimental.TrackableResource)]
+
+
+def network(answer, model, specs, freeze):
+    """`answer`, the model at inference, of flat tensors, in float32."""
 
     def call(*tensors):
-        inputs = keras.tree.pack_sequence_as(model._inputs_struct, list(tensors))
-        return [tf.cast(output, full(output.dtype)) for output in keras.tree.flatten(model(inputs, training=False))]
+        own = [tf.cast(tensor, of.dtype) if tensor.dtype != of.dtype else tensor for tensor, of in zip(tensors, model.inputs)]
+        outputs = keras.tree.flatten(answer(keras.tree.pack_sequence_as(model._inputs_struct, own)))
+        return [tf.cast(output, full(output.dtype)) for output in outputs]
 
     return once(call, specs, freeze)
 

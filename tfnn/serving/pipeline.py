@@ -1,10 +1,24 @@
 """The way from a request to its answer: once as training has it, in Keras, and once as a graph."""
 
+from typing import NamedTuple
+
 import keras
 import numpy as np
 import tensorflow as tf
 
 from tfnn.serving import checks, golden, network, pictures, signatures
+from tfnn.serving.fold_batchnorm import fold_batchnorm
+
+
+class Traced(NamedTuple):
+    """served: {signature: concrete function}. state: what they read when called. bytes: those of all weights and constants.
+    folded: how many BatchNorms are in the layers before them.
+    """
+
+    served: dict
+    state: list
+    bytes: int
+    folded: int
 
 
 class Pipeline:
@@ -53,9 +67,11 @@ class Pipeline:
         raw = {spec.name: np.asarray(tensor) for spec, tensor in zip(self.specs, raw)}
         return [case for case in make(inputs, raw, answers, plain, embedding) if case.signature in self.names]
 
-    def traced(self, freeze):
-        """({signature: concrete function}, what they read when called, bytes of all weights and constants)."""
-        net = network.network(self.whole, self.specs, freeze)
+    def traced(self, fold, freeze):
+        """The pipeline as graphs."""
+        folded = fold_batchnorm(self.whole) if fold else None
+        answer = (lambda inputs: self.whole(inputs, training=False)) if folded is None else folded
+        net = network.network(answer, self.whole, self.specs, freeze)
         given = [tf.TensorSpec([None, *self.shape], tf.float32)] if self.shape else self.specs
         before = network.once(self.preprocessed, given, freeze)
         parts = [net, before]
@@ -69,4 +85,5 @@ class Pipeline:
                 prepare = lambda image: parts[-1].call(image)[0]
             made = signatures.of_images(net.call, before.call, self.specs[0].dtype, self.shape, prepare, self.answer)
         served = {name: made[name].get_concrete_function() for name in self.names}
-        return served, [part.state for part in parts], sum(part.bytes for part in parts)
+        state = [*network.tables(self.model), *(part.state for part in parts)]
+        return Traced(served, state, sum(part.bytes for part in parts), len(folded.folded) if fold else 0)

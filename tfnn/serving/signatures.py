@@ -95,6 +95,9 @@ def of_tensors(network, preprocess, specs, answer):
     return {"serving_default": serving_default, "raw": raw, "embedding": embedding}
 
 
-def cast(images, dtype):
-    """Whole numbers for a network that takes such."""
-    return tf.cast(images if dtype.is_floating else tf.round(images), dtype)
+def cast(tensor, dtype):
+    """As the network takes it: numbers between whole ones are rounded for a network of whole ones."""
+    tensor = tf.convert_to_tensor(tensor)
+    if tensor.dtype == dtype:
+        return tensor
+    return tf.cast(tensor if dtype.is_floating or not tensor.dtype.is_floating else tf.round(tensor), dtype)
