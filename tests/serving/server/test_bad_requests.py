@@ -5,15 +5,16 @@ import json
 import socket
 import struct
 
-import grpc
-import hypothesis
 import numpy as np
 import pytest
 import tensorflow as tf
-from hypothesis import strategies as st
 
 pytest.importorskip("mlserver", reason="tfnn serve needs the extra serve")
+pytest.importorskip("hypothesis")
 
+import grpc
+import hypothesis
+from hypothesis import strategies as st
 from mlserver.grpc import dataplane_pb2 as messages
 
 from tests.serving.server.conftest import pictures

@@ -7,8 +7,7 @@ import time
 import numpy as np
 import pytest
 
-from tfnn.serving.server import batcher
-from tfnn.serving.server.batcher import Batcher, Busy
+from tfnn.serving.server.batcher import Batcher
 
 
 class Doubling:
@@ -141,19 +140,18 @@ def test_a_delay_gathers_although_a_worker_is_free_until_the_batch_is_full():
     asyncio.run(main())
 
 
-def test_more_than_memory_should_hold_is_refused_and_later_taken(monkeypatch):
-    monkeypatch.setattr(batcher, "MOST_WAITING", 20)
-
+def test_a_function_whose_outputs_are_not_by_example_is_asked_for_each_request():
     async def main():
-        function = Doubling(hold=True)
+        held = Doubling(hold=True)
         run = Batcher(8, 100, workers=1)
-        asked = [ask(run, function, n) for n in range(3)]
+
+        def total(inputs):
+            return {"total": held(inputs)["y"].sum(keepdims=True)}
+
+        asked = [ask(run, total, *values) for values in ((1, 2), (3, 4), (5,))]
         await settled()
-        with pytest.raises(Busy, match="try again"):
-            await ask(run, function, 3)
-        function.go.set()
-        await asyncio.gather(*asked)
-        assert (await ask(run, function, 4))["y"].tolist() == [8] and run.bytes == 0
+        held.go.set()
+        assert [(await answer)["total"].tolist() for answer in asked] == [[6], [14], [10]]
 
     asyncio.run(main())
 

@@ -7,7 +7,6 @@ import subprocess
 import threading
 import time
 
-import grpc
 import keras
 import numpy as np
 import pytest
@@ -17,6 +16,7 @@ import tfnn
 
 pytest.importorskip("mlserver", reason="tfnn serve needs the extra serve")
 
+import grpc
 from mlserver.grpc import dataplane_pb2 as messages
 
 from tests.serving.server.running import Connection, Running, arrays

@@ -2,24 +2,20 @@
 
 A lone request does not wait: it runs at once. Under load requests queue up while the workers compute, and the next free
 worker takes as many of one kind as fit, so batches are as large as the load asks for. MLServer's own batcher joins whatever
-arrives, under the first one's shape, and when one of its requests fails or is given up, all do.
+arrives, under the first one's shape; when a client gives up, the others of its batch wait for ever.
 """
 
 import asyncio
 import collections
 import concurrent.futures
+import contextlib
 import os
 import time
 from typing import NamedTuple
 
 import numpy as np
 
-MOST_WAITING = 2**30  # bytes of inputs
 TICK = 1e-3  # seconds by which a timer may be early
-
-
-class Busy(Exception):
-    """More waits than memory should hold."""
 
 
 class Job(NamedTuple):
@@ -30,9 +26,6 @@ class Job(NamedTuple):
     pixels: int
     since: float
     answer: asyncio.Future
-
-    def nbytes(self):
-        return sum(array.nbytes for array in self.inputs.values())
 
 
 class Batcher:
@@ -51,7 +44,6 @@ class Batcher:
         self.free = workers or len(os.sched_getaffinity(0))
         self.pool = concurrent.futures.ThreadPoolExecutor(self.free, thread_name_prefix="batch")
         self.waiting = collections.OrderedDict()  # (function, kind) to its jobs, the kind that waits longest first
-        self.bytes = 0
         self.tasks = set()
 
     async def __call__(self, function, kind, inputs, rows, pixels):
@@ -60,14 +52,8 @@ class Batcher:
         Args:
             function: of {name: array} to {name: array}.
             kind: hashable; requests of equal function and kind can be concatenated. None is for those that cannot be.
-
-        Raises:
-            Busy: when too much waits already.
         """
         job = Job(inputs, rows, pixels, time.monotonic(), asyncio.get_running_loop().create_future())
-        if self.bytes + job.nbytes() > MOST_WAITING:
-            raise Busy(f"{self.bytes >> 20} MiB of requests wait already; try again later")
-        self.bytes += job.nbytes()
         self.waiting.setdefault((function, object() if kind is None else kind), collections.deque()).append(job)
         if self.delay:
             asyncio.get_running_loop().call_later(self.delay, self.start)
@@ -102,7 +88,6 @@ class Batcher:
             self.waiting.move_to_end(key)
         else:
             del self.waiting[key]
-        self.bytes -= sum(job.nbytes() for job in jobs)
         return jobs
 
     async def run(self, function, jobs):
@@ -121,13 +106,14 @@ class Batcher:
     def answers(self, function, jobs):
         """The answer or the exception of each job. When a batch fails each runs alone, so that only the bad ones fail."""
         if len(jobs) > 1:
-            try:
+            ends = np.cumsum([job.rows for job in jobs])
+            with contextlib.suppress(Exception):  # told below by the one that is to blame
                 joined = {name: np.concatenate([job.inputs[name] for job in jobs]) for name in jobs[0].inputs}
-                outputs = self.measured(function, joined, sum(job.rows for job in jobs))
-                ends = np.cumsum([job.rows for job in jobs])
-                return [{name: array[end - job.rows : end] for name, array in outputs.items()} for job, end in zip(jobs, ends)]
-            except Exception:
-                pass
+                outputs = self.measured(function, joined, ends[-1])
+                if all(len(array) == ends[-1] for array in outputs.values()):
+                    return [
+                        {name: array[end - job.rows : end] for name, array in outputs.items()} for job, end in zip(jobs, ends)
+                    ]
         return [self.alone(function, job) for job in jobs]
 
     def alone(self, function, job):

@@ -74,7 +74,7 @@ class Models:
                 continue
             try:
                 self.served[name] = model = await asyncio.to_thread(self.load, name, version)
-            except (ValueError, OSError) as error:
+            except Exception as error:  # whatever it is, what was served is served on
                 self.refused[version] = files
                 log.error("%s: version %s refused: %s", name, version.name, " ".join(str(error).split()))
                 continue

@@ -24,16 +24,22 @@ PATIENCE = 60  # seconds for a body to arrive
 READ_ON = 4  # times the longest body
 
 
-def application(settings, data_plane, models, max_body):
+def application(settings, data_plane, models, max_body, budget):
     """The ASGI application.
 
     Args:
         max_body: the longest body, in bytes.
+        budget: a `Budget` of bodies.
     """
     app = create_app(settings, data_plane, None)
     app.router.routes = [route for route in app.router.routes if route.path in KEPT]
 
     async def infer(request):
+        announced = int(request.headers.get("content-length", max_body))
+        with budget.hold(min(announced, max_body)):
+            return await answered(request)
+
+    async def answered(request):
         name, version = request.path_params["model_name"], request.path_params.get("model_version")
         received = await body(request, max_body)
         model = await models.get_model(name, version)  # metrics must not take labels that clients made up

@@ -7,7 +7,6 @@ import logging
 
 import grpc
 from google.protobuf.message import DecodeError
-from mlserver.errors import MLServerError
 from mlserver.grpc import dataplane_pb2 as messages
 from mlserver.grpc.converters import ModelMetadataResponseConverter, ServerMetadataResponseConverter
 from mlserver.grpc.interceptors import PromServerInterceptor
@@ -32,11 +31,12 @@ FIELDS = {
 }
 
 
-def server(data_plane, models, max_body):
+def server(data_plane, models, max_body, budget):
     """An unbound `grpc.aio` server.
 
     Args:
         max_body: the longest message, in bytes.
+        budget: a `Budget` of messages.
     """
     options = {
         "grpc.so_reuseport": 0,  # else a second server on the port would be silent
@@ -46,7 +46,7 @@ def server(data_plane, models, max_body):
     made = grpc.aio.server(
         interceptors=[PromServerInterceptor(enable_handling_time_histogram=True)], options=[*options.items()]
     )
-    methods = {name: handler(name, answer) for name, answer in answers(data_plane, models).items()}
+    methods = {name: handler(name, answer, budget) for name, answer in answers(data_plane, models).items()}
     made.add_generic_rpc_handlers([grpc.method_handlers_generic_handler(SERVICE, methods)])
     return made
 
@@ -85,19 +85,18 @@ def answers(data_plane, models):
     }
 
 
-def handler(name, answer):
+def handler(name, answer, budget):
     """Takes bytes, as gRPC's own parser calls what it cannot parse an internal error."""
     kind = getattr(messages, f"{name}Request")
 
     async def guarded(received, context):
         try:
-            return await answer(kind.FromString(received))
+            with budget.hold(len(received)):
+                return await answer(kind.FromString(received))
         except DecodeError:
             code, reason = grpc.StatusCode.INVALID_ARGUMENT, f"the bytes are no {name}Request"
         except Refused as error:
             code, reason = CODES.get(error.status, grpc.StatusCode.INVALID_ARGUMENT), str(error)
-        except MLServerError as error:
-            code, reason = CODES.get(error.status_code, grpc.StatusCode.INVALID_ARGUMENT), str(error)
         except Exception:
             log.exception("%s failed", name)
             code, reason = grpc.StatusCode.INTERNAL, "internal error; the server's log says more"

@@ -16,13 +16,17 @@ from mlserver.handlers import DataPlane
 
 from tfnn.serving.server import rest, rpc
 from tfnn.serving.server.batcher import Batcher
+from tfnn.serving.server.budget import Budget
 from tfnn.serving.server.model import Model
 from tfnn.serving.server.models import Models, bundles
 from tfnn.version import __version__
 
 log = logging.getLogger(__name__)
 
-LAST_CALLS = 0.5  # seconds between no new connections and the end of idle ones: what was sent on them still is answered
+HELD = 2**28  # bytes of requests that are not answered yet; what is made of JSON takes several times as many
+# Seconds in which what was sent before the end is answered, and then as many in which gRPC's clients are told to go elsewhere:
+# they keep their connection, and gRPC cancels what arrives on it at the moment of its end.
+LAST_CALLS = 0.5
 GRACE = 30  # seconds for what is being answered
 
 
@@ -65,8 +69,9 @@ async def run(folder, options):
     models = Models(folder, lambda name, path: Model(name, path, batcher, options))
     settings = Settings(debug=False, parallel_workers=0, gzip_enabled=False, server_name="tfnn", server_version=__version__)
     data_plane = DataPlane(settings, models)
-    draining = rest.Draining(rest.application(settings, data_plane, models, options.max_body))
-    calls = rpc.server(data_plane, models, options.max_body)
+    budget = Budget(max(HELD, 2 * options.max_body))
+    draining = rest.Draining(rest.application(settings, data_plane, models, options.max_body, budget))
+    calls = rpc.server(data_plane, models, options.max_body, budget)
     with contextlib.ExitStack() as sockets:
         web = sockets.enter_context(listener(options.host, options.http_port, "--http-port"))
         numbers = sockets.enter_context(listener(options.host, options.metrics_port, "--metrics-port"))
@@ -80,18 +85,19 @@ async def run(folder, options):
         await calls.start()
         servers = [Server(draining, web), Server(prometheus_client.make_asgi_app(), numbers)]
         tasks = [asyncio.create_task(server.serve()) for server in servers]
-        log.info("REST %s, gRPC %s, metrics %s/metrics", url(web), f"{options.host}:{grpc_port}", url(numbers))
+        log.info("REST %s, gRPC %s, metrics %s/metrics", url(web), address(options.host, grpc_port), url(numbers))
         watching = asyncio.create_task(models.watch(options.poll))
         await stop.wait()
         log.info("stopping: no new connections; what was accepted is answered")
         watching.cancel()
         draining.on = True
         servers[0].refuse_new()
-        finishing = asyncio.create_task(calls.stop(GRACE))
         await asyncio.sleep(LAST_CALLS)
+        budget.close()
         for server in servers:
             server.should_exit = True
-        await asyncio.gather(finishing, *tasks)
+        await asyncio.sleep(LAST_CALLS)
+        await asyncio.gather(calls.stop(GRACE), *tasks)
     batcher.close()
     log.info("stopped")
 
@@ -129,8 +135,7 @@ class Server(uvicorn.Server):
 
 
 def listener(host, port, option):
-    family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
-    made = socket.socket(family, socket.SOCK_STREAM)
+    made = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_STREAM)
     made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         made.bind((host, port))
@@ -142,11 +147,14 @@ def listener(host, port, option):
 
 def bound(server, host, port):
     try:
-        return server.add_insecure_port(f"{host}:{port}")
+        return server.add_insecure_port(address(host, port))
     except RuntimeError:
         raise ValueError(f"--grpc-port {port}: {host} gives no such port (Address already in use)") from None
 
 
+def address(host, port):
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
 def url(listening):
-    host, port = listening.getsockname()[:2]
-    return f"http://{host}:{port}"
+    return f"http://{address(*listening.getsockname()[:2])}"

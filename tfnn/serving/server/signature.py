@@ -84,7 +84,11 @@ class Signature:
 
 
 def described(spec):
-    return NAMES[np.dtype(spec.dtype.as_numpy_dtype)], [-1 if size is None else size for size in spec.shape]
+    """(datatype, shape) of a TensorSpec."""
+    dtype = np.dtype(spec.dtype.as_numpy_dtype)
+    if dtype not in NAMES or spec.shape.rank is None:
+        raise ValueError(f"{spec.name} is {spec.dtype.name} of shape {spec.shape}, which the v2 protocol has no name for")
+    return NAMES[dtype], [-1 if size is None else size for size in spec.shape]
 
 
 def blank(name, spec):
