@@ -115,5 +115,5 @@ def served(images, metrics):
         "labels": images["class_names"],
         "preprocess": keras.layers.Rescaling((high - low) / 255, low),
         "prepare": images["prepare"] and getattr(ink, images["prepare"]),
-        "metrics": {name: value for name, value in metrics.items() if name != "bundle"},
+        "metrics": {name: value for name, value in metrics.items() if name not in ("bundle", "history", "batch_sizes")},
     }

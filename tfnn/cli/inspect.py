@@ -23,9 +23,11 @@ def run(options):
 
 def lines(path, about):
     sizes = [(path / name).stat().st_size for name in about["files"]]
-    parameters = about["parameters"]
+    parameters, folded = about["parameters"], about["folded_batchnorms"]
     yield f"{path}: {len(sizes)} files, {sum(sizes):,} bytes, as they were written"
     yield f"model    {about['name']}, {parameters['count']:,} parameters in {parameters['stored_bytes']:,} bytes"
+    if folded:
+        yield f"         {folded} BatchNorm{'s' * (folded > 1)} folded into the layers before"
     for name, signature in about["signatures"].items():
         yield f"{name}"
         for kind, tensors in signature.items():

@@ -38,7 +38,7 @@ def class_labels(labels, specs, from_logits):
         return None
     classes = 2 if two else scores
     labels = [str(label) for label in (range(classes) if labels is None else labels)]
-    if any("\n" in label for label in labels):
+    if any(label.splitlines() not in ([label], []) for label in labels):
         raise ValueError("a label must be one line, as labels.txt has one on each")
     if len(labels) != classes:
         raise ValueError(f"{len(labels)} labels for a model of {classes} classes")
