@@ -26,13 +26,23 @@ def model():
 
 
 @pytest.fixture(scope="session")
-def served(tmp_path_factory, model):
+def table():
+    """A model of two named inputs and one number."""
+    keras.utils.set_random_seed(4)
+    inputs = [keras.Input((3,), name="sizes"), keras.Input((2,), name="weights")]
+    output = keras.layers.Dense(1, name="price")(keras.layers.Concatenate()(inputs))
+    return keras.Model(inputs, {"price": output})
+
+
+@pytest.fixture(scope="session")
+def served(tmp_path_factory, model, table):
     """A server that all tests may ask, and none may end."""
     pytest.importorskip("mlserver", reason="tfnn serve needs the extra serve")
     from tests.serving.server.running import Running
 
     folder = tmp_path_factory.mktemp("served")
     publish(model, folder / "models" / "m")
+    tfnn.export(table, folder / "models" / "table", labels=())
     limits = ["--batch-size", 16, "--max-body", 1, "--max-pixels", 100_000]
     running = Running(folder / "models", folder / "log", *limits)
     yield running

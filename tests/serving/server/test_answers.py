@@ -80,6 +80,41 @@ def test_requests_of_many_sizes_at_once_each_get_their_own_answer(served):
         np.testing.assert_allclose(answer, alone[n], atol=1e-6)
 
 
+def test_an_unreadable_image_fails_alone(served, model):
+    files = in_base64(pictures()[:3])
+    files[1] = base64.b64encode(b"text").decode()
+    answer = served.answers(("image_bytes", "BYTES", files))
+    assert answer["ok"].tolist() == [True, False, True]
+    np.testing.assert_allclose(answer["probabilities"][[0, 2]], model.predict(pictures()[[0, 2]] / 255, verbose=0), atol=1e-6)
+    assert not answer["probabilities"][1].any() and set(answer["classes"][1]) == {""}
+
+
+def test_floats_named_image_are_taken_as_preprocessed(served, model):
+    images = (pictures() / 255).astype(np.float32)
+    expected = model.predict(images, verbose=0)
+    np.testing.assert_allclose(served.answers(("image", "FP32", images))["probabilities"], expected, atol=1e-6)
+    raw = served.call("image", "FP32", images.shape, raw=images.tobytes())
+    assert set(raw) == {"probabilities"}
+    np.testing.assert_allclose(raw["probabilities"], expected, atol=1e-6)
+
+
+def test_a_table_is_asked_by_the_names_of_its_columns(served, table):
+    random = np.random.RandomState(0)
+    sizes, weights = random.rand(5, 3).astype(np.float32), random.rand(5, 2).astype(np.float32)
+    tensors = [
+        {"name": name, "datatype": "FP32", "shape": list(values.shape), "data": values.tolist()}
+        for name, values in (("weights", weights), ("sizes", sizes))
+    ]
+    status, answer = served.infer({"inputs": tensors}, model="table")
+    assert status == 200, answer
+    np.testing.assert_allclose(arrays(answer)["price"], table.predict([sizes, weights], verbose=0)["price"], atol=1e-5)
+    status, answer = served.infer({"inputs": tensors[:1]}, model="table")
+    assert status == 400 and "weights FP32 given; wanted serving_default of sizes FP32, weights FP32" in answer["error"]
+    shorter = tensors[1] | {"shape": [4, 3], "data": sizes[:4].tolist()}
+    status, answer = served.infer({"inputs": [tensors[0], shorter]}, model="table")
+    assert status == 400 and answer["error"] == "inputs have different numbers of examples: 4, 5"
+
+
 def test_outputs_and_id_are_those_that_were_asked_for(served):
     body = {"id": "a7", "inputs": [{"name": "image", "datatype": "UINT8", "shape": [1, 1, 1, 1], "data": [9]}]}
     status, answer = served.infer(body | {"outputs": [{"name": "scores"}]})
@@ -92,7 +127,7 @@ def test_a_version_can_be_asked_for(served):
     assert served.get("/v2/models/m/versions/1/infer", body)[0] == 200
     assert served.get("/v2/models/m/versions/2/infer", body) == (
         404,
-        {"error": "no model m of version 2; served: m (version 1)"},
+        {"error": "no model m of version 2; served: m (version 1), table (version 1)"},
     )
 
 

@@ -322,7 +322,7 @@ def request(model="m", raw=(), outputs=(), **tensor):
 
 CALLS = [
     (request(), "wants 4 elements, but the data has 0"),
-    (request(model="nose", raw=[bytes(4)]), "no model nose; served: m (version 1)"),
+    (request(model="nose", raw=[bytes(4)]), "no model nose; served: m (version 1), table (version 1)"),
     (request(model="", raw=[bytes(4)]), "no model"),
     (request(raw=[bytes(3)]), "wants 4 bytes, but the data has 3"),
     (request(raw=[bytes(5)]), "wants 4 bytes, but the data has 5"),
