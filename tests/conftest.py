@@ -18,6 +18,7 @@ from tfnn.serving import gates
 @pytest.fixture(autouse=True)
 def seeded():
     keras.utils.set_random_seed(1)
+    keras.config.enable_interactive_logging()  # which tests of Keras's own switch off
 
 
 @pytest.fixture(scope="session")

@@ -7,7 +7,7 @@ import warnings
 
 import tensorflow as tf
 
-from tfnn.cli import augment, diagnose, export, inspect, predict, serve, train
+from tfnn.cli import augment, diagnose, export, inspect, lr_find, predict, serve, train
 from tfnn.training import NonFiniteError
 
 COMMANDS = {
@@ -17,6 +17,7 @@ COMMANDS = {
     "predict": predict,
     "serve": serve,
     "diagnose": diagnose,
+    "lr-find": lr_find,
     "augment": augment,
 }
 
