@@ -1,7 +1,7 @@
 """Serve exported models over the KServe v2 protocol, REST and gRPC.
 
-The newest version of every bundle DIR/NAME/VERSION is served. A newer one that appears is loaded, warmed up and switched to
-while requests go on. Ctrl-C or SIGTERM end the server after what it has accepted is answered.
+The newest version of every bundle DIR/NAME/VERSION is served. A newer one that appears is loaded, warmed up and
+switched to while requests go on. Ctrl-C or SIGTERM end the server after what it has accepted is answered.
 """
 
 import contextlib
