@@ -23,7 +23,7 @@ class Signature:
     def __init__(self, name, function):
         self.name, self.function = name, function
         self.specs = function.structured_input_signature[1]
-        self.inputs = {name: described(spec) for name, spec in self.specs.items()}
+        self.inputs = {name: described(spec) for name, spec in sorted(self.specs.items())}
         self.outputs = {name: described(spec) for name, spec in sorted(function.structured_outputs.items())}
         self.joinable = all(shape[:1] == [-1] for _, shape in [*self.inputs.values(), *self.outputs.values()])
 
