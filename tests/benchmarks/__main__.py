@@ -8,6 +8,7 @@ augmentation: flip, shift, rotate and zoom against Keras's four layers, albument
 augmentation does for digits with 10 examples per class.
 growth: the batch grows in place of a decay of the rate, ten seeds; what each callback that steers a run costs.
 noise: updates and accuracy on the digits where the measured noise of gradients chooses the batch.
+serve: latency and throughput of `tfnn serve`, with batching against without.
 A ratio above 1 means that tfnn is the better.
 """
 
@@ -25,7 +26,7 @@ from tests.benchmarks.timing import HEADER
 
 SUITES = (
     *("fit", "trainer", "threads", "accuracy", "optimizers", "layers", "augmentation", "augmented_accuracy"),
-    *("growth", "noise"),
+    *("growth", "noise", "serve"),
 )
 
 

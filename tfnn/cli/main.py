@@ -7,7 +7,7 @@ import warnings
 
 import tensorflow as tf
 
-from tfnn.cli import augment, diagnose, export, inspect, lr_find, predict, train
+from tfnn.cli import augment, diagnose, export, inspect, lr_find, predict, serve, train
 from tfnn.training import NonFiniteError
 
 COMMANDS = {
@@ -15,6 +15,7 @@ COMMANDS = {
     "export": export,
     "inspect": inspect,
     "predict": predict,
+    "serve": serve,
     "diagnose": diagnose,
     "lr-find": lr_find,
     "augment": augment,

@@ -1,0 +1,79 @@
+"""How many pixels a decoder would make of an encoded image, told from its headers, before any memory is taken for them.
+
+A PNG of 50 kB can hold 50,000 × 50,000 equal pixels. Formats: PNG (ISO/IEC 15948, 11.2.2), JPEG (ITU-T T.81, B.2.2), GIF
+(GIF89a, 18 and 20), BMP (BITMAPINFOHEADER and the older BITMAPCOREHEADER).
+"""
+
+import re
+import struct
+
+SCANS = 100  # of a progressive JPEG; each is a pass over all pixels, and encoders write about 10
+BLOCKS = 100_000  # before a JPEG's frame, or in a GIF: 25 MB at 255 bytes
+MARKER = re.compile(b"\xff[^\x00\xff]")
+
+
+def pixels(encoded):
+    """The pixels of a PNG, JPEG, GIF (all frames) or BMP, or None for what no such header begins."""
+    for magic, count in FORMATS.items():
+        if encoded.startswith(magic):
+            try:
+                return count(encoded)
+            except (struct.error, IndexError):  # cut short
+                return None
+    return None
+
+
+def png(encoded):
+    name, width, height = struct.unpack_from(">4sII", encoded, 12)
+    return width * height if name == b"IHDR" else None
+
+
+def bmp(encoded):
+    (size,) = struct.unpack_from("<I", encoded, 14)
+    width, height = struct.unpack_from("<HH" if size == 12 else "<ii", encoded, 18)
+    return abs(width * height)  # a negative height is that of rows from top to bottom
+
+
+def jpeg(encoded):
+    """From marker to marker up to the frame's header, SOF."""
+    if encoded.count(b"\xff\xda") > SCANS:
+        return None
+    place = 2
+    for _ in range(BLOCKS):
+        found = MARKER.search(encoded, place)  # as libjpeg, past bytes that belong to no marker
+        if found is None:
+            return None
+        place = found.end()
+        marker = encoded[place - 1]
+        if 0xC0 <= marker <= 0xCF and marker not in (0xC4, 0xC8, 0xCC):
+            height, width = struct.unpack_from(">HH", encoded, place + 3)
+            return width * height
+        if marker != 0x01 and not 0xD0 <= marker <= 0xD8:  # these stand alone
+            place += struct.unpack_from(">H", encoded, place)[0]
+    return None
+
+
+def gif(encoded):
+    """From block to block: the screen, or the sum of the frames where that is more."""
+    width, height, flags = struct.unpack_from("<HHB", encoded, 6)
+    place, frames, inside = 13 + table(flags), 0, False
+    for _ in range(BLOCKS):
+        kind = encoded[place] if place < len(encoded) else 0x3B
+        if inside:  # sub-blocks, each after its length, and a 0
+            place, inside = place + 1 + kind, kind > 0 and place < len(encoded)
+        elif kind == 0x2C:
+            wide, high, flags = struct.unpack_from("<HHB", encoded, place + 5)
+            place, frames, inside = place + 11 + table(flags), frames + wide * high, True
+        elif kind == 0x21:
+            place, inside = place + 2, True
+        else:  # the trailer, or the end
+            return max(width * height, frames)
+    return None
+
+
+def table(flags):
+    """Bytes of the colour table that the flags announce."""
+    return 3 * 2 ** (1 + flags % 8) if flags & 0x80 else 0
+
+
+FORMATS = {b"\x89PNG\r\n\x1a\n": png, b"\xff\xd8\xff": jpeg, b"GIF8": gif, b"BM": bmp}
