@@ -19,6 +19,7 @@ from tfnn import (
     schedules,
     serving,
     training,
+    transfer,
 )
 from tfnn.serving import export
 from tfnn.training import evaluate, fit, predict
