@@ -7,10 +7,10 @@ import warnings
 
 import tensorflow as tf
 
-from tfnn.cli import augment, diagnose, predict, train
+from tfnn.cli import augment, backbones, diagnose, predict, train
 from tfnn.training import NonFiniteError
 
-COMMANDS = {"train": train, "predict": predict, "diagnose": diagnose, "augment": augment}
+COMMANDS = {"train": train, "predict": predict, "diagnose": diagnose, "augment": augment, "backbones": backbones}
 
 
 def main(arguments=None):
