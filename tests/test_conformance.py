@@ -119,6 +119,16 @@ INITIALIZERS = {
 }
 CALLBACKS = {
     "BatchSizeScheduler": lambda: tfnn.callbacks.BatchSizeScheduler({1: 64}),
+    "BatchSizeScheduler by update": lambda: tfnn.callbacks.BatchSizeScheduler(
+        lambda update: 32 + update, "update", "rebatch", scale_learning_rate=True
+    ),
+    "SwapDecayForGrowth": lambda: tfnn.callbacks.SwapDecayForGrowth(tfnn.schedules.StepDecay(0.1, 1, 0.5), 64),
+    "GrowBatchOnPlateau": lambda: tfnn.callbacks.GrowBatchOnPlateau("loss", patience=1, min_delta=9, max_batch_size=64),
+    "LearningRateScheduler": lambda: tfnn.callbacks.LearningRateScheduler({1: 0.01}),
+    "LearningRateScheduler by update": lambda: tfnn.callbacks.LearningRateScheduler(
+        lambda update: 0.1 / (1 + update), by="update"
+    ),
+    "ReduceLROnPlateau": lambda: tfnn.callbacks.ReduceLROnPlateau("loss", patience=1, min_delta=9),
     "Checkpoint": lambda: tfnn.callbacks.Checkpoint(tempfile.mkdtemp(), monitor="loss"),
 }
 MODELS = {

@@ -21,6 +21,7 @@ from tfnn import (
     training,
     transfer,
 )
+from tfnn.diagnose import find_learning_rate
 from tfnn.serving import export
 from tfnn.training import evaluate, fit, predict
 from tfnn.version import __version__

@@ -2,3 +2,7 @@
 
 from tfnn.callbacks.batch_size_scheduler import BatchSizeScheduler
 from tfnn.callbacks.checkpoint import Checkpoint
+from tfnn.callbacks.grow_batch_on_plateau import GrowBatchOnPlateau
+from tfnn.callbacks.learning_rate_scheduler import LearningRateScheduler
+from tfnn.callbacks.reduce_lr_on_plateau import ReduceLROnPlateau
+from tfnn.callbacks.swap_decay_for_growth import SwapDecayForGrowth

@@ -7,10 +7,19 @@ import warnings
 
 import tensorflow as tf
 
-from tfnn.cli import augment, backbones, diagnose, predict, train
+from tfnn.cli import augment, backbones, diagnose, export, inspect, lr_find, predict, train
 from tfnn.training import NonFiniteError
 
-COMMANDS = {"train": train, "predict": predict, "diagnose": diagnose, "augment": augment, "backbones": backbones}
+COMMANDS = {
+    "train": train,
+    "export": export,
+    "inspect": inspect,
+    "predict": predict,
+    "diagnose": diagnose,
+    "lr-find": lr_find,
+    "augment": augment,
+    "backbones": backbones,
+}
 
 
 def main(arguments=None):

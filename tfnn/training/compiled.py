@@ -7,6 +7,7 @@ import keras
 import tensorflow as tf
 
 from tfnn import controls
+from tfnn.callbacks.steered_rate import optimizers_of
 
 
 class Compiled:
@@ -166,12 +167,6 @@ class Compiled:
             for optimizer in optimizers_of(self.optimizer):
                 stack.enter_context(scaled_learning_rate(optimizer, run))
             yield
-
-
-def optimizers_of(optimizer):
-    """The optimizers that have a learning rate: that inside a `LossScaleOptimizer`, those of a `MultiOptimizer`, or itself."""
-    inner = getattr(optimizer, "inner_optimizer", optimizer)
-    return getattr(inner, "optimizers", [inner])
 
 
 @contextlib.contextmanager

@@ -11,6 +11,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 from keras.src.utils.naming import to_snake_case
+from tensorflow.core.protobuf.trackable_object_graph_pb2 import TrackableObjectGraph
 
 from tfnn.transfer.preprocess import DEVIATION
 
@@ -23,7 +24,8 @@ def load_weights(model, path):
     Args:
         model: the backbone, built.
         path: a `.keras` or `.weights.h5` file of the backbone or of a model that holds it; a `.h5` file as Keras downloads
-            it; the folder of a run, with `model.keras` in it; or a bundle, `NAME/VERSION/` or `NAME/`.
+            it; the folder of a run, with `model.keras` in it; or a bundle, `NAME/VERSION/` or `NAME/`,
+            exported with `freeze=False, fold_batchnorm=False` from layers of the same names.
 
     Raises:
         FileNotFoundError: where nothing is there.
@@ -106,32 +108,26 @@ def values(group):
 
 
 def from_bundle(model, path):
-    """From the variables that `tfnn.export` wrote, in the order of the exported model: those of a backbone stand together."""
-    if not (path / "variables" / "variables.index").is_file():
-        raise ValueError("this bundle is frozen: its weights are constants; give the run's folder or its model.keras")
+    """From the variables of a bundle that was exported with `freeze=False` and `fold_batchnorm=False`, by their names."""
     reader = tf.train.load_checkpoint(str(path / "variables" / "variables"))
+    graph = TrackableObjectGraph.FromString(reader.get_tensor("_CHECKPOINTABLE_OBJECT_GRAPH"))
+    keys = {one.full_name: one.checkpoint_key for node in graph.nodes for one in node.attributes if one.full_name}
+    if not keys:
+        raise ValueError("this bundle is frozen: its weights are constants; give the run's folder or its model.keras")
     shapes = reader.get_variable_to_shape_map()
-    key = "weights/{}/.ATTRIBUTES/VARIABLE_VALUE".format
-    held = []
-    while key(len(held)) in shapes:
-        held.append(tuple(shapes[key(len(held))]))
-    wanted = [tuple(weight.shape) for weight in model.weights]
-    if not held:
-        raise ValueError("this SavedModel holds no list of weights, as tfnn.export writes it, or they were frozen")
-    same = [agreement(held[start:], wanted) for start in range(len(held))]
-    start = int(np.argmax(same))
-    if same[start] < len(wanted):
-        weight = model.weights[same[start]]
-        other = held[start + same[start]] if start + same[start] < len(held) else "nothing"
-        raise ValueError(f"weight {weight.path} wants {tuple(weight.shape)}, the bundle holds {other}")
-    for number, weight in enumerate(model.weights, start):
-        weight.assign(reader.get_tensor(key(number)))
+    held = {name: tuple(shapes[key]) for name, key in keys.items()}
+    for weight in model.weights:
+        if held.get(weight.path) != tuple(weight.shape) and not unread(weight):
+            found = held.get(weight.path, "none of that name")
+            raise ValueError(f"weight {weight.path} wants {tuple(weight.shape)}, the bundle holds {found}")
+    for weight in model.weights:
+        if not unread(weight):
+            weight.assign(reader.get_tensor(keys[weight.path]))
 
 
-def agreement(held, wanted):
-    """How many of the first shapes are the same."""
-    pairs = list(zip(held, wanted))
-    return next((index for index, (one, other) in enumerate(pairs) if one != other), len(pairs))
+def unread(weight):
+    """Whether no prediction reads it, so that no bundle holds it."""
+    return weight.path.split("/")[-1] == "count"
 
 
 def mend_normalization(model):
