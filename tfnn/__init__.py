@@ -19,6 +19,7 @@ from tfnn import (
     schedules,
     serving,
     training,
+    transfer,
 )
 from tfnn.diagnose import find_learning_rate
 from tfnn.serving import export

@@ -103,6 +103,7 @@ def pictures(tmp_path):
         (tmp_path / "squares" / label).mkdir(parents=True)
         for index in range(10):
             grey = np.full((12 + index % 2, 12, 1), level, np.uint8)
+            grey[index, 0] += 2  # no two files are the same
             path = tmp_path / "squares" / label / f"{index}"
             if index % 3 == 0:
                 path.with_suffix(".jpg").write_bytes(tf.io.encode_jpeg(grey.repeat(3, -1)).numpy())
@@ -138,7 +139,7 @@ def test_folder_split_is_a_function_of_the_seed(pictures):
 
 def test_a_corrupt_image_is_named_or_skipped(pictures):
     (pictures / "dark" / "5.PNG").write_bytes(b"\x89PNG no image")
-    with pytest.raises(ValueError, match=r"dark/5.PNG: not a readable image; .* skip_bad_images=True"):
+    with pytest.raises(ValueError, match=r"dark/5.PNG: not a readable image; .* 1 of 20 files, .* skip_bad_images=True"):
         tfnn.data.folder(pictures)
     with pytest.warns(UserWarning, match="skipped .*5.PNG"):
         data = tfnn.data.folder(pictures, skip_bad_images=True)
@@ -150,6 +151,127 @@ def test_a_folder_of_unreadable_images_alone_is_refused(pictures):
         file.write_bytes(b"no image")
     with pytest.warns(UserWarning, match="skipped"), pytest.raises(ValueError, match="dark: 0 readable images"):
         tfnn.data.folder(pictures, skip_bad_images=True)
+
+
+def test_all_unreadable_images_are_counted_and_the_first_named(pictures):
+    bad = sorted((pictures / "dark").glob("[0-6].*"))
+    for file in bad:
+        file.write_bytes(b"no image")
+    message = f"{', '.join(map(str, bad[:5]))} and 2 more: not readable images"
+    with pytest.raises(ValueError, match=f"^{re.escape(message)}; mend or remove 7 of 20 files, or pass skip_bad_images=True$"):
+        tfnn.data.folder(pictures)
+    with pytest.warns(UserWarning, match=re.escape(f"skipped 7 of 20 files: {message}")):
+        tfnn.data.folder(pictures, skip_bad_images=True)
+
+
+def in_part(data):
+    return {file: part for part in ("train", "validation", "test") for file in getattr(data, part).files}
+
+
+def test_copies_of_an_image_fall_into_one_part(pictures):
+    alone = in_part(tfnn.data.folder(pictures))
+    originals = sorted(file for file in pictures.rglob("*.*") if str(file) in alone)
+    for file in originals:
+        for copy in range(3):
+            file.with_name(f"z{copy}{file.name}").write_bytes(file.read_bytes())
+    parts = in_part(tfnn.data.folder(pictures))
+    assert len(parts) == 80
+    for file in originals:
+        copies = {parts[str(file.with_name(f"z{copy}{file.name}"))] for copy in range(3)}
+        assert copies == {parts[str(file)]} == {alone[str(file)]}, "and the others stay where they were"
+
+
+def test_an_image_in_two_classes_is_named(pictures):
+    (pictures / "light" / "copy.PNG").write_bytes((pictures / "dark" / "1.PNG").read_bytes())
+    with pytest.warns(UserWarning, match=r"in several classes: .*dark/1.PNG \(dark\), .*light/copy.PNG \(light\)$"):
+        parts = in_part(tfnn.data.folder(pictures))
+    assert parts[str(pictures / "dark" / "1.PNG")] == parts[str(pictures / "light" / "copy.PNG")]
+
+
+def test_the_order_of_classes_can_be_given(pictures):
+    data = tfnn.data.folder(pictures, class_names=["light", "dark"])
+    assert data.class_names == ("light", "dark")
+    assert all(("light", "dark")[label] in file for label, file in zip(data.train.y, data.train.files))
+    with pytest.raises(ValueError, match="squares: light are none of the classes dark, grey"):
+        tfnn.data.folder(pictures, class_names=["dark", "grey"])
+    with pytest.raises(ValueError, match="squares: grey: 0 readable images, white: 0 .*; a class needs at least 3"):
+        tfnn.data.folder(pictures, class_names=["dark", "grey", "light", "white"])
+    with pytest.raises(ValueError, match="named twice among dark, light, dark"):
+        tfnn.data.folder(pictures, class_names=["dark", "light", "dark"])
+
+
+def test_classes_that_differ_in_case_only_are_refused(pictures):
+    (pictures / "Dark").mkdir()
+    with pytest.raises(ValueError, match="squares: the classes 'Dark' and 'dark' differ in case only; make them one"):
+        tfnn.data.folder(pictures)
+
+
+def listed(pictures, *lines, head="path,label"):
+    path = pictures.parent / "list.csv"
+    path.write_text("\n".join([head, *lines]) + "\n")
+    return path
+
+
+def rows(pictures):
+    return [f"squares/{file.parent.name}/{file.name},{file.parent.name}" for file in sorted(pictures.glob("*/[0-9]*"))]
+
+
+def test_a_table_of_paths_and_labels(pictures):
+    path = listed(pictures, *rows(pictures))
+    data, same = tfnn.data.table(path, image_size=(12, 12)), tfnn.data.folder(pictures, image_size=(12, 12))
+    assert data.name == "list" and data.class_names == same.class_names
+    for part in "train", "validation", "test":
+        np.testing.assert_array_equal(getattr(data, part).x, getattr(same, part).x)
+        np.testing.assert_array_equal(getattr(data, part).y, getattr(same, part).y)
+    assert tfnn.data.load(path).class_names == ("dark", "light")
+    more = listed(pictures, *(f"x,{row.split(',')[1]}, {row.split(',')[0]}" for row in rows(pictures)), head="id,label,path")
+    assert tfnn.data.table(more, class_names=["light", "dark"]).class_names == ("light", "dark")
+    numbers = listed(pictures, *(row.replace(",dark", ",10").replace(",light", ",9") for row in rows(pictures)))
+    assert tfnn.data.table(numbers).class_names == ("9", "10")
+
+
+def test_table_refuses(pictures):
+    good = rows(pictures)
+    for lines, head, message in [
+        ([], "path,label", "wanted are rows below a first line with the columns path and label"),
+        (good, "file,label", "wanted are rows below"),
+        ([*good, ",dark"], "path,label", "row 21 lacks a path"),
+        ([*good, "squares/dark/1.PNG"], "path,label", "row 21 lacks a label"),
+        (good[:10], "path,label", "at least 2 classes, found 1: dark"),
+        ([*good, "squares/dark/1.PNG,Dark"], "path,label", "'Dark' and 'dark' differ in case only"),
+        ([*good, "squares/dark/1.PNG,grey"], "path,label", "grey: 1 readable images; a class needs at least 3"),
+        ([*good, "squares/dark/notes.txt,dark"], "path,label", "notes.txt: not a readable image"),
+    ]:
+        with pytest.raises(ValueError, match=f"list.csv: .*{message}"):
+            tfnn.data.table(listed(pictures, *lines, head=head))
+    with pytest.raises(ValueError, match="list.csv: light are none of the classes dark, grey"):
+        tfnn.data.table(listed(pictures, *good), class_names=["dark", "grey"])
+    with pytest.raises(FileNotFoundError, match="list.csv: 2 of 22 files are missing: .*squares/a.png, .*squares/b.png"):
+        tfnn.data.table(listed(pictures, *good, "squares/a.png,dark", "squares/b.png,light"))
+    with pytest.raises(FileNotFoundError, match="none.csv: no such file"):
+        tfnn.data.table(pictures / "none.csv")
+    (pictures / "bad.csv").write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(ValueError, match="bad.csv: not a readable .csv file"):
+        tfnn.data.table(pictures / "bad.csv")
+
+
+def test_balanced_weights_make_classes_count_alike():
+    labels = np.repeat([0, 1, 2], [10, 20, 70])
+    weights = tfnn.data.balanced_class_weight(labels)
+    sums = [weights[label] * np.sum(labels == label) for label in range(3)]
+    np.testing.assert_allclose(sums, 100 / 3)
+    assert weights == pytest.approx({0: 10 / 3, 1: 5 / 3, 2: 10 / 21})
+    for labels, classes in ([0, 2], None), ([0, 1], 3), ([], None), ([], 2):
+        with pytest.raises(ValueError, match="have no examples"):
+            tfnn.data.balanced_class_weight(np.array(labels, int), classes)
+
+
+def test_imbalance_is_told_in_one_line(pictures):
+    assert tfnn.data.imbalance(tfnn.data.folder(pictures)) == "2 classes of 7 training images each"
+    for file in (pictures / "light").glob("[5-9]*"):
+        file.unlink()
+    line = tfnn.data.imbalance(tfnn.data.folder(pictures))
+    assert re.fullmatch(r"2 classes of \d \(light\) to \d \(dark\) training images, 1 : [\d.]+", line)
 
 
 def test_folder_refuses(tmp_path, pictures):

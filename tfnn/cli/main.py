@@ -7,7 +7,7 @@ import warnings
 
 import tensorflow as tf
 
-from tfnn.cli import augment, diagnose, export, inspect, lr_find, predict, serve, train
+from tfnn.cli import augment, backbones, diagnose, export, inspect, lr_find, predict, serve, train
 from tfnn.training import NonFiniteError
 
 COMMANDS = {
@@ -19,6 +19,7 @@ COMMANDS = {
     "diagnose": diagnose,
     "lr-find": lr_find,
     "augment": augment,
+    "backbones": backbones,
 }
 
 

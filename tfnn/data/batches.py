@@ -9,7 +9,8 @@ import keras
 import tensorflow as tf
 
 from tfnn.data.dataset import Dataset
-from tfnn.data.folder import image_files, in_parallel, read, report_bad, shape_or_none
+from tfnn.data.folder import image_files
+from tfnn.data.images import in_parallel, read, report_bad, shape_and_digest
 from tfnn.data.pixels import SUFFIXES
 
 VALUES = 2**22  # 32 MB in float64
@@ -70,8 +71,8 @@ def images(folder, batch_size):
     files = image_files(folder)
     if not files:
         raise ValueError(f"{folder}: no images ({', '.join(SUFFIXES)})")
-    shapes = list(in_parallel(shape_or_none, files))
-    report_bad([file for file, shape in zip(files, shapes) if shape is None], skip_bad_images=False)
+    shapes = [shape for shape, _ in in_parallel(shape_and_digest, files)]
+    report_bad([file for file, shape in zip(files, shapes) if shape is None], len(files), skip_bad_images=False)
     size = batch_size or rows_of(shapes[0])
     for start in range(0, len(files), size):
         yield read(files[start : start + size], shapes, None)

@@ -23,3 +23,16 @@ def check_classes(names, what):
         raise ValueError(
             f"{what}: a classifier needs at least 2 classes, found {len(names)}: {', '.join(map(str, names)) or 'none'}"
         )
+    spellings = {}
+    for name in map(str, names):
+        other = spellings.setdefault(name.strip().casefold(), name)
+        if other != name:
+            raise ValueError(f"{what}: the classes {other!r} and {name!r} differ in case only; make them one")
+    if len(spellings) < len(names):
+        raise ValueError(f"{what}: a class is named twice among {', '.join(map(str, names))}")
+
+
+def check_labels(found, names, what):
+    strange = sorted(set(found) - set(names))
+    if strange:
+        raise ValueError(f"{what}: {', '.join(strange)} are none of the classes {', '.join(map(str, names))}")

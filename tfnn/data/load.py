@@ -6,6 +6,7 @@ from tfnn.data.archive import archive
 from tfnn.data.digits import digits
 from tfnn.data.folder import folder
 from tfnn.data.known import cifar10, cifar100, fashion_mnist, mnist
+from tfnn.data.table import table
 
 NAMED = {"digits": digits, "mnist": mnist, "fashion_mnist": fashion_mnist, "cifar10": cifar10, "cifar100": cifar100}
 
@@ -14,8 +15,9 @@ def load(source, *, skip_bad_images=False):
     """The `Dataset` of a name (`digits`, `mnist`, `fashion_mnist`, `cifar10`, `cifar100`) or of a path.
 
     Args:
-        source: a name, a `.npz` file (see `archive`) or a folder of class sub-folders (see `folder`).
-        skip_bad_images: whether a folder's unreadable images are passed over.
+        source: a name, a `.npz` file (see `archive`), a folder of class sub-folders (see `folder`), or a `.csv` file of paths
+            and labels (see `table`).
+        skip_bad_images: whether a folder's or table's unreadable images are passed over.
 
     Raises:
         FileNotFoundError: where `source` is neither.
@@ -27,5 +29,5 @@ def load(source, *, skip_bad_images=False):
     if path.is_dir():
         return folder(path, skip_bad_images=skip_bad_images)
     if path.is_file():
-        return archive(path)
-    raise FileNotFoundError(f"{source}: neither a data set ({', '.join(NAMED)}) nor a .npz file nor a folder")
+        return table(path, skip_bad_images=skip_bad_images) if path.suffix.lower() == ".csv" else archive(path)
+    raise FileNotFoundError(f"{source}: neither a data set ({', '.join(NAMED)}) nor a .npz or .csv file nor a folder")

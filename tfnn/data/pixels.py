@@ -2,13 +2,27 @@
 
 import tensorflow as tf
 
-SUFFIXES = (".png", ".jpg", ".jpeg", ".gif", ".bmp")
+from tfnn.data.exif import orientation, upright
+
+SUFFIXES = (".png", ".jpg", ".jpeg", ".gif", ".bmp", ".webp")
 
 
 def decode(encoded):
-    """PNG, JPEG, GIF (first frame) or BMP bytes to uint8 (H, W, 1 to 4)."""
-    image = tf.io.decode_image(encoded, expand_animations=False)
+    """PNG, JPEG, GIF (first frame), BMP or WebP bytes to uint8 (H, W, 1 to 4), upright as a JPEG's Exif data tell.
+
+    Raises:
+        tf.errors.InvalidArgumentError: for other bytes, and for WebP animations, on which TensorFlow 2.20 and 2.21 write past
+            the end of their memory.
+    """
+    encoded = tf.where(is_webp_animation(encoded), "", encoded)
+    image = upright(tf.io.decode_image(encoded, expand_animations=False), orientation(encoded))
     return tf.ensure_shape(image, [None, None, None])
+
+
+def is_webp_animation(encoded):
+    head = tf.concat([tf.io.decode_raw(tf.strings.substr(encoded, 0, 21), tf.uint8), tf.zeros(21, tf.uint8)], 0)
+    extended = tf.reduce_all(head[8:16] == tf.io.decode_raw(b"WEBPVP8X", tf.uint8))
+    return extended & (tf.bitwise.bitwise_and(head[20], tf.constant(2, tf.uint8)) > 0)  # the flags of the extended header
 
 
 def with_channels(image, channels):

@@ -1,0 +1,51 @@
+"""Images that a table lists."""
+
+import csv
+import pathlib
+
+from tfnn.data.checks import check_classes, check_labels
+from tfnn.data.images import dataset, named
+
+
+def table(path, image_size=None, seed=0, skip_bad_images=False, class_names=None):
+    """Images that a `.csv` file lists with their labels, split 70 / 10 / 20 by class as `folder` does.
+
+    Args:
+        path: the file, with a first line that names its columns: `path` (of an image, from the file's own folder on) and
+            `label` (any text); others are passed over.
+        image_size, seed, skip_bad_images: see `folder`.
+        class_names: the classes in the order of their labels; None takes those found, numbers by size, else by the alphabet.
+
+    Raises:
+        FileNotFoundError: where there is no such file, or where images are missing, which are named.
+        ValueError: for a file without these columns or rows, with an empty cell, or with labels that are none of
+            `class_names`; and as `folder` does.
+
+    Example:
+        >>> data = tfnn.data.table("photographs.csv", image_size=(96, 96), class_names=["cat", "dog"])
+    """
+    path = pathlib.Path(path)
+    if not path.is_file():
+        raise FileNotFoundError(f"{path}: no such file")
+    try:
+        with path.open(newline="", encoding="utf-8-sig") as file:
+            rows = list(csv.DictReader(file, skipinitialspace=True))
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise ValueError(f"{path}: not a readable .csv file ({error})") from None
+    if not rows or not {"path", "label"} <= set(rows[0]):
+        raise ValueError(f"{path}: wanted are rows below a first line with the columns path and label")
+    for number, row in enumerate(rows, 1):
+        if not row["path"] or not row["label"]:
+            raise ValueError(f"{path}: row {number} lacks a {'label' if row['path'] else 'path'}")
+    files, labels = [path.parent / row["path"] for row in rows], [row["label"].strip() for row in rows]
+    missing = [file for file in files if not file.is_file()]
+    if missing:
+        raise FileNotFoundError(f"{path}: {len(missing)} of {len(files)} files are missing: {named(missing)}")
+    found = sorted(set(labels), key=lambda label: (0, int(label), label) if label.isdecimal() else (1, 0, label))
+    names = found if class_names is None else list(map(str, class_names))
+    check_classes(names, path)
+    check_labels(found, names, path)
+    try:
+        return dataset(path.stem, files, [names.index(label) for label in labels], names, image_size, seed, skip_bad_images)
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from None

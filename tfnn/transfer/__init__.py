@@ -1,0 +1,5 @@
+"""Transfer learning from the models of Keras Applications."""
+
+from tfnn.transfer.backbone import Backbone, backbone, backbones
+from tfnn.transfer.stages import Stage, stages
+from tfnn.transfer.weights import load_weights

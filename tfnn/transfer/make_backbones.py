@@ -1,0 +1,125 @@
+"""Makes backbones.json, the facts of `tfnn.transfer.backbone`: `python -m tfnn.transfer.make_backbones`.
+
+They are read off the installed Keras, whose constructors are called one by one: 4 minutes of processor time, 6 GB of memory.
+"""
+
+import gc
+import inspect
+import json
+import math
+import pathlib
+import sys
+import warnings
+from unittest import mock
+
+import keras
+import numpy as np
+from keras.src.applications import imagenet_utils
+from keras.src.utils import file_utils
+
+from tfnn.transfer.preprocess import MODES, preprocess
+from tfnn.transfer.stages import stages
+
+FILE = pathlib.Path(__file__).with_name("backbones.json")
+SIZES = (96, 128, 160, 192, 224)  # of MobileNet and MobileNetV2 there are weights for each
+# MobileNetV3 checks its size without imagenet_utils; its weights are for 224
+OWN_CHECK = {"default_size": 224, "min_size": 32}
+
+
+def names():
+    return sorted(name for name, part in vars(keras.applications).items() if inspect.isfunction(part))
+
+
+def row(name):
+    constructor = getattr(keras.applications, name)
+    sizes = asked_sizes(constructor)
+    default, minimum = sizes["default_size"], sizes["min_size"]
+    mode = mode_of(constructor)
+    model = made(constructor, input_shape=(default, default, 3), weights=None)
+    colour = preparation(model)
+    facts = {
+        "input_size": default,
+        "minimum_size": minimum,
+        "any_channels": mode in ("inside", "tf")
+        and colour == preparation(made(constructor, input_shape=(minimum, minimum, 1), weights=None)),
+        "preprocessing": mode,
+        "features": model.output_shape[-1],
+        "stages": {stage.name: stage.parameters for stage in stages(model)},
+        "activations": activations(model),
+        "files": files(constructor, default),
+    }
+    del model
+    keras.backend.clear_session()
+    gc.collect()
+    return facts
+
+
+def made(constructor, **arguments):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # of MobileNets about sizes without weights
+        return constructor(include_top=False, pooling="avg", **arguments)
+
+
+def asked_sizes(constructor):
+    """The default and smallest size a constructor checks its `input_shape` against."""
+
+    class Found(Exception):
+        pass
+
+    with mock.patch.object(imagenet_utils, "obtain_input_shape", side_effect=Found) as check:
+        try:
+            made(constructor, input_shape=(512, 512, 3), weights=None)
+        except Found:
+            return check.call_args.kwargs
+    return OWN_CHECK
+
+
+def mode_of(constructor):
+    """The mode that gives what the `preprocess_input` beside the constructor does."""
+    theirs = sys.modules[constructor.__module__].preprocess_input
+    pixels = np.random.RandomState(0).uniform(0, 255, (2, 3, 3, 3)).astype(np.float32)
+    (mode,) = (mode for mode in MODES if np.allclose(preprocess(pixels, mode), theirs(pixels.copy()), atol=1e-5))
+    return mode
+
+
+def preparation(model):
+    """The kinds of the layers before the first that is trained."""
+    kinds = []
+    for layer in model.layers:
+        if layer.trainable_weights:
+            return kinds
+        kinds.append(type(layer))
+
+
+def activations(model):
+    """Numbers that all layers put out for one image."""
+    return sum(activations(layer) if hasattr(layer, "layers") else math.prod(layer.output.shape[1:]) for layer in model.layers)
+
+
+def files(constructor, default):
+    """{input size: [name, URL, hash or None]} of the weights without head that the constructor asks for."""
+    found = {}
+
+    class Found(Exception):
+        pass
+
+    with mock.patch.object(file_utils, "get_file", side_effect=Found) as get_file:
+        for size in [default, *SIZES]:
+            try:
+                made(constructor, input_shape=(size, size, 3), weights="imagenet")
+            except Found:
+                name, url = get_file.call_args.args
+                entry = [name, url, get_file.call_args.kwargs.get("file_hash")]
+            if entry not in found.values():
+                found[size] = entry
+            if "mobilenet/" not in entry[1] and "mobilenet_v2/" not in entry[1]:
+                break
+    return found
+
+
+def text(table):
+    return json.dumps(table, indent=1) + "\n"
+
+
+if __name__ == "__main__":
+    FILE.write_text(text({name: row(name) for name in names()}))

@@ -1,0 +1,143 @@
+"""Weights for a backbone, from a file, a run's folder or a bundle: of the backbone alone, or of a model that holds it."""
+
+import collections
+import contextlib
+import pathlib
+import textwrap
+import zipfile
+
+import h5py
+import keras
+import numpy as np
+import tensorflow as tf
+from keras.src.utils.naming import to_snake_case
+from tensorflow.core.protobuf.trackable_object_graph_pb2 import TrackableObjectGraph
+
+from tfnn.transfer.preprocess import DEVIATION
+
+KINDS = "a .keras, .weights.h5 or .h5 file, the folder of a run, or a bundle"
+
+
+def load_weights(model, path):
+    """Gives a backbone the weights that `path` holds.
+
+    Args:
+        model: the backbone, built.
+        path: a `.keras` or `.weights.h5` file of the backbone or of a model that holds it; a `.h5` file as Keras downloads
+            it; the folder of a run, with `model.keras` in it; or a bundle, `NAME/VERSION/` or `NAME/`,
+            exported with `freeze=False, fold_batchnorm=False` from layers of the same names.
+
+    Raises:
+        FileNotFoundError: where nothing is there.
+        ValueError: for weights of another architecture, the first difference is named; for a frozen bundle, whose weights
+            are no variables any more; or for what is none of these.
+    """
+    path = source(path)
+    try:
+        if path.is_dir():
+            from_bundle(model, path)
+        elif path.name.endswith((".keras", ".weights.h5")):
+            from_keras(model, path)
+        else:
+            model.load_weights(path)
+    except (OSError, KeyError, ValueError, zipfile.BadZipFile, tf.errors.OpError) as error:  # h5py's are of many kinds
+        text = textwrap.shorten(str(error), 300)
+        raise ValueError(f"{path}: no weights for {model.name}: {text}") from None
+    mend_normalization(model)
+
+
+def source(path):
+    """The file, or the folder of a SavedModel, that weights are read from."""
+    path = pathlib.Path(path)
+    if not path.exists():
+        raise FileNotFoundError(f"weights={str(path)!r}: no such file; wanted is 'imagenet', {KINDS}")
+    if path.is_file():
+        if path.suffix not in (".keras", ".h5"):
+            raise ValueError(f"weights={str(path)!r} must be 'imagenet', {KINDS}")
+        return path
+    if (path / "model.keras").is_file():
+        return path / "model.keras"
+    versions = [child for child in path.iterdir() if child.name.isdecimal() and (child / "saved_model.pb").is_file()]
+    found = path if (path / "saved_model.pb").is_file() else max(versions, key=lambda child: int(child.name), default=None)
+    if found is None:
+        raise ValueError(f"{path}: neither the folder of a finished run (no model.keras) nor a bundle (no saved_model.pb)")
+    return found
+
+
+def from_keras(model, path):
+    """From wherever in the file the layers of `model` are, which Keras numbers by their kind and order, not by name."""
+    with contextlib.ExitStack() as stack:
+        file = path
+        if path.suffix == ".keras":
+            file = stack.enter_context(stack.enter_context(zipfile.ZipFile(path)).open("model.weights.h5"))
+        file = stack.enter_context(h5py.File(file))
+        names = []
+        file.visit(names.append)
+        differences = []
+        for place in [name for name in names if name.split("/")[-1] == "layers"]:
+            stored = {layer: values(file.get(f"{place}/{below}/vars", {})) for layer, below in leaves(model)}
+            wrong = [layer for layer in stored if [v.shape for v in stored[layer]] != [w.shape for w in layer.weights]]
+            if not wrong:
+                for layer in stored:
+                    layer.load_own_variables({str(index): value[()] for index, value in enumerate(stored[layer])})
+                return
+            same_kinds = sum(len(stored[layer]) == len(layer.weights) for layer in stored)
+            differences.append((len(wrong) - same_kinds, wrong[0], stored[wrong[0]], f"{len(wrong)} of {len(stored)}"))
+    if not differences:
+        raise ValueError("it holds no layers")
+    _, layer, found, count = min(differences, key=lambda difference: difference[0])
+    wanted, found = (", ".join(str(tuple(one.shape)) for one in some) or "nothing" for some in (layer.weights, found))
+    raise ValueError(f"layer {layer.name} wants {wanted}, the file holds {found} ({count} layers differ)")
+
+
+def leaves(model):
+    """(layer, its path in a file of Keras's) of each layer with weights: kinds in snake case, numbered from the second on."""
+    count = collections.Counter()
+    for layer in model.layers:
+        kind = to_snake_case(type(layer).__name__)
+        name = f"{kind}_{count[kind]}" if count[kind] else kind
+        count[kind] += 1
+        if hasattr(layer, "layers"):
+            yield from ((leaf, f"{name}/layers/{path}") for leaf, path in leaves(layer))
+        elif layer.weights:
+            yield layer, name
+
+
+def values(group):
+    return [group[str(index)] for index in range(len(group))]
+
+
+def from_bundle(model, path):
+    """From the variables of a bundle that was exported with `freeze=False` and `fold_batchnorm=False`, by their names."""
+    reader = tf.train.load_checkpoint(str(path / "variables" / "variables"))
+    graph = TrackableObjectGraph.FromString(reader.get_tensor("_CHECKPOINTABLE_OBJECT_GRAPH"))
+    keys = {one.full_name: one.checkpoint_key for node in graph.nodes for one in node.attributes if one.full_name}
+    if not keys:
+        raise ValueError("this bundle is frozen: its weights are constants; give the run's folder or its model.keras")
+    shapes = reader.get_variable_to_shape_map()
+    held = {name: tuple(shapes[key]) for name, key in keys.items()}
+    for weight in model.weights:
+        if held.get(weight.path) != tuple(weight.shape) and not unread(weight):
+            found = held.get(weight.path, "none of that name")
+            raise ValueError(f"weight {weight.path} wants {tuple(weight.shape)}, the bundle holds {found}")
+    for weight in model.weights:
+        if not unread(weight):
+            weight.assign(reader.get_tensor(keys[weight.path]))
+
+
+def unread(weight):
+    """Whether no prediction reads it, so that no bundle holds it."""
+    return weight.path.split("/")[-1] == "count"
+
+
+def mend_normalization(model):
+    """Squares a deviation that stands where `Normalization` keeps its variance.
+
+    Keras's weights of EfficientNetB0 to B7 have it so; its constructor makes good for it by a second `Rescaling`, but only
+    if called with weights="imagenet" (tensorflow/tensorflow#49930), so that weights loaded otherwise give other features.
+    """
+    for layer in model.layers:
+        if isinstance(layer, keras.layers.Normalization) and layer.weights:
+            mean, variance, count = layer.get_weights()
+            if variance.size == 3 and np.allclose(variance.ravel(), DEVIATION, rtol=1e-5):
+                layer.load_own_variables({"0": mean, "1": variance**2, "2": count})
