@@ -1,7 +1,8 @@
 """Export a model: a folder that answers raw images or tables with names, checked before it appears.
 
-MODEL is a .keras file, or the folder of a run of tfnn train, which holds labels and preprocessing. DIR gets the next version,
-DIR/1, DIR/2, ..., as model servers expect; next to it, DIR/models.config and DIR/batching.config for TensorFlow Serving.
+MODEL is a .keras file, or the folder of a run of tfnn train, which holds labels and preprocessing. DIR gets the next
+version, DIR/1, DIR/2, ..., as model servers expect; next to it, DIR/models.config and DIR/batching.config for
+TensorFlow Serving.
 """
 
 import json

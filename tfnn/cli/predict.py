@@ -1,8 +1,8 @@
 """Ask an exported model about files.
 
-Images may be of any size, PNG, JPEG, GIF or BMP, grey or colour, with or without alpha (laid over white); of a folder, all
-its images are taken. A model of the digits was trained on light ink on a dark ground that fills the frame; a picture with a
-light border is taken for dark ink on paper: it is inverted and cut to the ink before it is classified.
+Images may be of any size, PNG, JPEG, GIF, BMP or WebP, grey or colour, with or without alpha (laid over white); of a
+folder, all its images are taken. A model of the digits was trained on light ink on a dark ground that fills the frame;
+a picture with a light border is taken for dark ink on paper: it is inverted and cut to the ink before it is classified.
 
 A signature that takes no images is asked with .npz files, which hold an array for each input.
 """

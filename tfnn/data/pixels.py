@@ -11,7 +11,7 @@ def decode(encoded):
     """PNG, JPEG, GIF (first frame), BMP or WebP bytes to uint8 (H, W, 1 to 4), upright as a JPEG's Exif data tell.
 
     Raises:
-        tf.errors.InvalidArgumentError: for other bytes, and for WebP animations, on which TensorFlow 2.20 and 2.21 write past
+        tf.errors.InvalidArgumentError: for other bytes, and for WebP animations, on which TensorFlow 2.21 writes past
             the end of their memory.
     """
     encoded = tf.where(is_webp_animation(encoded), "", encoded)
