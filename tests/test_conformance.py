@@ -120,6 +120,7 @@ INITIALIZERS = {
 CALLBACKS = {
     "BatchSizeScheduler": lambda: tfnn.callbacks.BatchSizeScheduler({1: 64}),
     "Checkpoint": lambda: tfnn.callbacks.Checkpoint(tempfile.mkdtemp(), monitor="loss"),
+    "TensorBoard": lambda: tfnn.callbacks.TensorBoard(tempfile.mkdtemp(), 1, update_freq=2, image_freq=1, hparams={"depth": 1}),
 }
 MODELS = {
     "convnet": lambda: tfnn.models.convnet((8, 8, 1), 10, stages=(4, 8), hidden=16),
