@@ -5,7 +5,7 @@ what a checkpoint costs in time, the data in memory. threads: the rule for intra
 optimizers: one update of ResNet-50's weights against Keras, optax, PyTorch.
 layers: a step of ResNet-20 with tfnn's BatchNorm against the same with Keras's.
 augmentation: flip, shift, rotate and zoom against Keras's four layers, albumentations. augmented_accuracy: what
-augmentation does for digits with 10 examples per class.
+augmentation does for digits with 10 examples per class. board: what a callback TensorBoard costs.
 A ratio above 1 means that tfnn is the better.
 """
 
@@ -20,7 +20,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
 from tests.benchmarks.timing import HEADER
 
-SUITES = ("fit", "trainer", "threads", "accuracy", "optimizers", "layers", "augmentation", "augmented_accuracy")
+SUITES = ("fit", "trainer", "threads", "accuracy", "optimizers", "layers", "augmentation", "augmented_accuracy", "board")
 
 
 def main():

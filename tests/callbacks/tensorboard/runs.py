@@ -1,9 +1,9 @@
-"""A model that numpy can follow, and what was written, read back by TensorBoard's own reader."""
+"""A model that numpy can follow, and what was written, read back as the program tensorboard reads it."""
 
 import keras
 import numpy as np
 import tensorflow as tf
-from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+from tensorboard.backend.event_processing.plugin_event_accumulator import EventAccumulator
 
 import tfnn
 

@@ -292,7 +292,7 @@ class TensorBoard(controls.Probe):
             embeddings.write(self.model, self.log_dir, self.embeddings_metadata)
         if self.views and self.due(self.image_freq):
             for name, images in pictures.of_inputs(self.views.inputs(), IMAGES).items():
-                train.images("/".join(["batch", name] if name else ["batch"]), images, step)
+                train.images(f"inputs/{name}" if name else "inputs", images, step)
         if self.views and self.due(self.confusion_freq):
             self.write_confusion(step)
         self.pending, self.watched = (step, logs, values), None

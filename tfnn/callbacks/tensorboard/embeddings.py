@@ -19,9 +19,7 @@ def check(model, metadata):
     names = [layer.name for layer in layers(model)]
     for name in metadata if isinstance(metadata, dict) else ():
         if name not in names:
-            raise ValueError(
-                f"embeddings_metadata names {name!r}, which is no Embedding of the model: {names or 'it has none'}"
-            )
+            raise ValueError(f"embeddings_metadata names {name!r}, which is no Embedding of the model: {names or 'none'}")
 
 
 def write(model, directory, metadata):

@@ -106,4 +106,4 @@ class Runs(dict):
 def table(rows):
     """{name: value} as Markdown; a `|` would end the cell."""
     cell = lambda value: str(value).replace("|", "\\|").replace("\n", "<br>")
-    return "\n".join(["| | |", "|---|---|", *(f"| {cell(name)} | {cell(value)} |" for name, value in rows.items())])
+    return "\n".join(["| name | value |", "|---|---|", *(f"| {cell(name)} | {cell(value)} |" for name, value in rows.items())])

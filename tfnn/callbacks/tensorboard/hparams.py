@@ -28,6 +28,6 @@ def begin(events, hparams):
 
 def end(events, logs, step):
     """`logs` are the final metrics."""
-    events.scalars(logs, step)
+    events.scalars({f"final/{name}": value for name, value in logs.items()}, step)
     ended = session_end_pb(api_pb2.STATUS_SUCCESS)
     events.add(step, summary=Summary.FromString(ended.SerializeToString()))  # it is of TensorFlow's class
