@@ -178,9 +178,7 @@ def fit(
         finally:  # after Ctrl-C too the history tells what was done
             source.close()
             profile.close()
-            run.saver = graph.controls.views = (
-                None  # a circle, which would keep the data in memory until Python looks for circles
-            )
+            graph.controls.views = run.saver = None  # circles, which would keep the data until Python looks for them
             history = model.history
             history.updates, history.skipped, history.batch_sizes = run.updates, run.skipped, run.batch_sizes
             history.traces, history.jit_compile = graph.traces - traces, jit_compile

@@ -98,30 +98,28 @@ class TensorBoard(controls.Probe):
         self.embeddings_metadata = embeddings_metadata
         self.class_names = None if class_names is None else [str(name) for name in class_names]
         self.hparams = None if hparams is None else hparams_tab.checked(hparams)
-        self.watch = self.runs = self.shown = None
+        self.watch = self.updates = self.runs = self.shown = None
+        self.built = None, None  # `Watch` and `Updates` in the graph of the model
         self.fitting = False
 
     # In the graph -----------------------------------------------------------------------------------------------------
 
     def build(self, weights):
-        self.watch, self.updates = Watch(keep=bool(self.histogram_freq)), None
-        variables = self.watch.build(weights)
-        if self.every:
-            self.updates = Updates(self.every, means_of(self.model))
-            variables += self.updates.build()
-        return variables
+        watch = Watch(keep=bool(self.histogram_freq))
+        updates = Updates(self.every, means_of(self.model)) if self.every else None
+        self.built = watch, updates
+        return watch.build(weights) + (updates.build() if updates else [])
 
     def measure(self, facts):
-        of_gradients = lambda: squares(facts.gradients)
-        self.watch.measure(facts, of_gradients)
-        if self.updates:
-            self.updates.measure(facts, of_gradients)
+        for part in self.built:
+            if part:
+                part.measure(facts, lambda: squares(facts.gradients))
 
     # Of a session -----------------------------------------------------------------------------------------------------
 
     def set_model(self, model):
         if model is not self._model:
-            self.watch = None  # it belongs to another model's graph
+            self.built = None, None  # they belong to another model's graph
         super().set_model(model)
 
     @property
@@ -141,7 +139,7 @@ class TensorBoard(controls.Probe):
         self.fitting, self.batches = True, None
         if self.views is None:
             self.batches = Batches(self.model, self.every, self.profile_window, os.path.join(self.log_dir, "train"))
-            self.watch = None
+        self.watch, self.updates = self.built if self.views else (None, None)
         if self.confusion_freq and self.views and self.views.predictions is None:
             raise ValueError(f"confusion_freq={self.confusion_freq} needs validation data that can be read again, got none")
         if self.views is None and (self.confusion_freq or self.image_freq):
@@ -158,7 +156,7 @@ class TensorBoard(controls.Probe):
             train.keras_graph(self.model)
         if self.hparams:
             hparams_tab.begin(self.runs["hparams"], self.hparams)
-        if self.watch and self.updates:
+        if self.updates:
             self.updates.begin(step)
 
     def on_epoch_begin(self, epoch, logs=None):
@@ -168,7 +166,7 @@ class TensorBoard(controls.Probe):
         self.write_pending()
         self.epoch, self.first_step, self.from_step, self.began, self.trained = epoch, step, step, time.perf_counter(), None
         self.watched, self.to_watch = None, self.watch is not None
-        if self.watch and self.updates:
+        if self.updates:
             self.updates.begin_epoch()
 
     def on_train_end(self, logs=None):
@@ -187,7 +185,7 @@ class TensorBoard(controls.Probe):
             return {}
         self.write_pending()
         state = {"first_step": self.first_step, "watched": self.watched}
-        if self.watch and self.updates:
+        if self.updates:
             self.write_updates(self.step)
             state["sums"] = self.updates.sums.numpy()
         self.runs.flush()
@@ -198,7 +196,7 @@ class TensorBoard(controls.Probe):
             return
         self.first_step, self.watched = state["first_step"], state["watched"]
         self.to_watch = self.watch is not None and self.watched is None
-        if self.watch and self.updates:
+        if self.updates:
             self.updates.sums.assign(state["sums"])
 
     # Of updates -------------------------------------------------------------------------------------------------------
@@ -271,7 +269,7 @@ class TensorBoard(controls.Probe):
         seconds, step, examples = self.trained
         if self.wants_graph and self.views:
             self.show_graph()
-        if self.watch and self.updates:
+        if self.updates:
             self.write_updates(step)
         self.end_watch(step)
         train, weights = self.runs["train"], self.model.trainable_variables

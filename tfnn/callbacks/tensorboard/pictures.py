@@ -61,9 +61,9 @@ def counts(labels, outputs):
 def confusion(matrix, names):
     """The matrix as uint8 (1, H, W, 3): a row for each true class, a column for each predicted one, shaded by its share."""
     font = ImageFont.load_default(14)
-    wide = max(int(font.getlength(name)) for name in names)
-    left, side = wide + 3 * MARGIN + 14, CELL * len(matrix)
-    top = wide + 3 * MARGIN + 14
+    wide = max(int(font.getlength(name)) for name in names) + 4
+    left = top = wide + 3 * MARGIN + 14
+    side = CELL * len(matrix)
     image = Image.new("RGB", (left + side + MARGIN, top + side + MARGIN), "white")
     draw = ImageDraw.Draw(image)
     shares = matrix / np.maximum(matrix.sum(1, keepdims=True), 1)
