@@ -1,5 +1,7 @@
 """Environment of all tests, and what they share."""
 
+import contextlib
+import functools
 import os
 
 os.environ["KERAS_BACKEND"] = "tensorflow"
@@ -10,11 +12,13 @@ import numpy as np
 import pytest
 
 import tfnn
+from tfnn.serving import gates
 
 
 @pytest.fixture(autouse=True)
 def seeded():
     keras.utils.set_random_seed(1)
+    keras.config.enable_interactive_logging()  # which tests of Keras's own switch off
 
 
 @pytest.fixture(scope="session")
@@ -26,3 +30,17 @@ def digits():
 def xy(digits):
     """200 digits, flat, 0 to 1, with labels: enough to train on in a blink; no multiple of the usual batch sizes."""
     return digits.train.x[:200].reshape(200, 64).astype(np.float32) / 16, digits.train.y[:200]
+
+
+@pytest.fixture(scope="session")
+def verifier():
+    """Gives the process that checks exported models, started when it is first asked for."""
+    with contextlib.ExitStack() as stack:
+        fresh_process = gates.fresh_process
+        yield functools.cache(lambda: stack.enter_context(fresh_process()))
+
+
+@pytest.fixture(autouse=True)
+def exports_share_one_verifier(monkeypatch, verifier):
+    """Starting TensorFlow anew for each export would take most of the tests' time."""
+    monkeypatch.setattr(gates, "fresh_process", lambda: contextlib.nullcontext(verifier()))

@@ -18,9 +18,9 @@ import tfnn
 TIMED = """
 import time
 import keras
-began = time.perf_counter()
+began = time.process_time()
 import tfnn
-print(time.perf_counter() - began)
+print(time.process_time() - began)
 """
 
 

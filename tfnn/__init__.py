@@ -20,6 +20,7 @@ from tfnn import (
     serving,
     training,
 )
+from tfnn.diagnose import find_learning_rate
 from tfnn.serving import export
 from tfnn.training import evaluate, fit, predict
 from tfnn.version import __version__

@@ -21,14 +21,18 @@ class Controls:
         micro_batch: examples of one forward and backward pass on all replicas together, as long as nothing re-batches. It
             is static in the graph, where an update sums the gradients of several.
         exact: whether a batch may be of any size, as where it is really larger: else it is whole micro-batches.
+        accumulates: whether an update may sum the gradients of several micro-batches.
     """
 
     views = None  # `Views`, while a run is in progress
 
-    def __init__(self, micro_batch, exact=False):
-        self.micro_batch, self.exact, self.rows = micro_batch, exact, None
-        # beside the variables, whose reading between two calls of a graph costs as much as an update
+    def __init__(self, micro_batch, exact=False, accumulates=False):
+        self.micro_batch, self.exact, self.accumulates, self.rows = micro_batch, exact, accumulates, None
+        self.population = None  # training examples, whatever an epoch has of them; None where nobody knows
+        self.check_memory = lambda size: None  # raises for a batch that is too large for it; set where one really grows
+        # beside the variables, whose reading or setting between two calls of a graph costs as much as an update
         self.batch_size = micro_batch  # examples of one update
+        self.in_force = None  # what was `set` last
         self.size = tf.Variable(micro_batch, dtype=tf.int32, trainable=False)
         self.accumulation = tf.Variable(1, dtype=tf.int32, trainable=False)  # micro-batches of one update
         self.planned_batch_size = tf.Variable(micro_batch, dtype=tf.float64, trainable=False)  # before it was rounded
@@ -66,18 +70,34 @@ class Controls:
             scale_learning_rate: whether the rate grows in proportion to the run's first batch size (`linear_scaling`).
 
         Raises:
-            ValueError: for a size below the micro-batch or above the number of examples.
+            ValueError: as `check` does.
         """
-        low, rows = 1 if self.exact else self.micro_batch, self.rows or size
-        if not low <= size <= rows:
-            held = "1" if self.exact else f"the micro-batch of {low}, which the graph holds from the start,"
-            raise ValueError(f"batch size {size} must be between {held} and the {self.rows} training examples")
+        self.check(size)
+        low, rows = self.smallest, self.rows or size
         rounded = size if self.exact else min(round(size / low), rows // low) * low
         linear = size / self.first_batch_size if scale_learning_rate else 1.0
         self.set(rounded, size, scale=rounded / size * linear)
 
+    @property
+    def smallest(self):
+        """The smallest batch that there can be."""
+        return 1 if self.exact else self.micro_batch
+
+    def check(self, size):
+        """Refuses a batch size below the micro-batch, above the number of examples, or too large for the memory.
+
+        Raises:
+            ValueError: with what was asked for and what there is.
+        """
+        if not self.smallest <= size <= (self.rows or size):
+            held = "1" if self.exact else f"the micro-batch of {self.smallest}, which the graph holds from the start,"
+            raise ValueError(f"batch size {size} must be between {held} and the {self.rows} training examples")
+        self.check_memory(size)
+
     def set(self, batch_size, planned, scale):
-        self.batch_size = batch_size
+        if (batch_size, planned, scale) == self.in_force:
+            return
+        self.in_force, self.batch_size = (batch_size, planned, scale), batch_size
         self.size.assign(batch_size)
         self.accumulation.assign(self.micro_batches)
         self.planned_batch_size.assign(planned)
@@ -155,11 +175,11 @@ class Steering(keras.callbacks.Callback):
 
     def on_train_batch_begin(self, batch, logs=None):
         if current() is None:
-            self.on_update_begin(int(self.model.optimizer.iterations))
+            self.on_update_begin(int(tf.convert_to_tensor(self.model.optimizer.iterations)))
 
 
 class BatchSteering(Steering):
-    """A callback that changes the batch size.
+    """A callback that changes the batch size. The one in force at the end of an epoch stands in its logs as `batch_size`.
 
     Args:
         mode: "accumulate": the trainer builds a graph that sums the gradients of micro-batches of the first size; or
@@ -174,7 +194,36 @@ class BatchSteering(Steering):
 
     @property
     def controls(self):
-        return needed_by(self)
+        """Of `tfnn.fit`, or of the `tfnn.data.growable` that `model.fit` runs on."""
+        run = current() or getattr(self.growable, "controls", None)
+        if run is None:
+            raise RuntimeError(
+                f"{type(self).__name__} changes the batch size, which model.fit fixes: call"
+                " model.fit(tfnn.data.growable(x, y, batch_size), ...) without steps_per_epoch, or tfnn.fit(model, x, y, ...)"
+            )
+        return run
+
+    @property
+    def growable(self):
+        """The `tfnn.data.growable` that `model.fit` runs on, or None."""
+        return getattr((self.params or {}).get("steps"), "growable", None)
+
+    def set_params(self, params):
+        super().set_params(params)
+        if self.growable is not None:
+            self.growable.steered_by(self, params)
+
+    def planned(self, update):
+        """The batch size of update number `update` where it is planned: asked by what is read ahead."""
+        return None
+
+    def on_epoch_begin(self, epoch, logs=None):
+        if self.growable is not None:
+            self.growable.epoch = epoch
+
+    def on_epoch_end(self, epoch, logs=None):
+        if logs is not None:
+            logs["batch_size"] = self.controls.batch_size if self.growable is None else self.growable.last_size
 
 
 class Facts(NamedTuple):
@@ -184,6 +233,7 @@ class Facts(NamedTuple):
     loss: Any  # the mean over the batch
     learning_rate: Any
     examples: Any  # of the batch, float32
+    batch_size: Any  # those that it was to have, which the last of an epoch may lack
     weights: Any  # the trainable variables
     gradients: Any  # the means over the batch, in the weights' order; zeros where the loss does not depend on a weight
     micro_batch: Any  # examples of each of the parts whose gradients were summed, but perhaps the last

@@ -5,6 +5,15 @@ import functools
 
 
 @contextlib.contextmanager
+def replaced_calls(layers, replace):
+    """Inside the block each layer of `layers` runs `replace(layer, call)` in place of `call`, its own."""
+    with contextlib.ExitStack() as stack:
+        for layer in layers:  # past Keras's tracking: the instance's `call` hides the class's until the block ends
+            object.__setattr__(layer, "call", functools.wraps(layer.call)(replace(layer, layer.call)))
+            stack.callback(object.__delattr__, layer, "call")
+        yield
+
+
 def tapped(layers, tap):
     """Inside the block each layer of `layers` gives `tap(layer, inputs, output)` in place of its output.
 
@@ -13,15 +22,10 @@ def tapped(layers, tap):
     """
 
     def through(layer, call):
-        @functools.wraps(call)
         def tapped_call(*args, **kwargs):
             inputs = args[0] if args else next(iter(kwargs.values()))  # as in `attention(query=q, value=v)`
             return tap(layer, inputs, call(*args, **kwargs))
 
         return tapped_call
 
-    with contextlib.ExitStack() as stack:
-        for layer in layers:  # past Keras's tracking: the instance's `call` hides the class's until the block ends
-            object.__setattr__(layer, "call", through(layer, layer.call))
-            stack.callback(object.__delattr__, layer, "call")
-        yield
+    return replaced_calls(layers, through)

@@ -5,13 +5,17 @@ what a checkpoint costs in time, the data in memory. threads: the rule for intra
 optimizers: one update of ResNet-50's weights against Keras, optax, PyTorch.
 layers: a step of ResNet-20 with tfnn's BatchNorm against the same with Keras's.
 augmentation: flip, shift, rotate and zoom against Keras's four layers, albumentations. augmented_accuracy: what
-augmentation does for digits with 10 examples per class. board: what a callback TensorBoard costs.
+augmentation does for digits with 10 examples per class.
+growth: the batch grows in place of a decay of the rate, ten seeds; what each callback that steers a run costs.
+noise: updates and accuracy on the digits where the measured noise of gradients chooses the batch.
+board: what a callback TensorBoard costs.
 A ratio above 1 means that tfnn is the better.
 """
 
 import argparse
 import dataclasses
 import importlib
+import inspect
 import json
 import os
 
@@ -20,7 +24,10 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
 from tests.benchmarks.timing import HEADER
 
-SUITES = ("fit", "trainer", "threads", "accuracy", "optimizers", "layers", "augmentation", "augmented_accuracy", "board")
+SUITES = (
+    *("fit", "trainer", "threads", "accuracy", "optimizers", "layers", "augmentation", "augmented_accuracy"),
+    *("growth", "noise", "board"),
+)
 
 
 def main():
@@ -29,11 +36,14 @@ def main():
     )
     parser.add_argument("suites", nargs="+", choices=SUITES)
     parser.add_argument("--json", metavar="FILE", help="also write the rows to FILE")
+    parser.add_argument("--pictures", metavar="DIR", help="draw what a suite has to show (growth)")
     arguments = parser.parse_args()
     rows = []
     print(HEADER)
     for suite in arguments.suites:
-        for row in importlib.import_module(f"tests.benchmarks.{suite}").rows():
+        function = importlib.import_module(f"tests.benchmarks.{suite}").rows
+        draws = "pictures" in inspect.signature(function).parameters
+        for row in function(pictures=arguments.pictures) if draws else function():
             print(row, flush=True)
             rows.append(row)
     if arguments.json:

@@ -188,9 +188,11 @@ def test_damaged_files_are_refused_in_one_line(run, tmp_path, capsys):
     assert "must end in a softmax" in refused(capsys, "train", "--model", tmp_path / "logits.keras", *out)
     shutil.copytree(run[0] / "bundle" / "1", tmp_path / "cut")
     (weights,) = (tmp_path / "cut" / "variables").glob("*.data*")
-    weights.write_bytes(weights.read_bytes()[:1000])
+    weights.write_bytes(weights.read_bytes()[:100])
     image = next((run[0] / "examples").iterdir())
-    assert "cut: this SavedModel cannot be loaded" in refused(capsys, "predict", tmp_path / "cut", image)
+    assert "cut: damaged, variables/variables.data-00000-of-00001 is not as it was written" in refused(
+        capsys, "predict", tmp_path / "cut", image
+    )
 
 
 def test_standard_error_holds_the_one_line_and_nothing_else():
@@ -215,7 +217,9 @@ def test_bad_images_and_bundles_are_refused_in_one_line(run, tmp_path, capsys):
     assert "nowhere: no SavedModel here" in refused(capsys, "predict", tmp_path / "nowhere", image)
     assert "missing.png: No such file" in refused(capsys, "predict", bundle, tmp_path / "missing.png")
     assert "text.png: not a readable PNG" in refused(capsys, "predict", bundle, tmp_path / "text.png")
-    assert "Is a directory" in refused(capsys, "predict", bundle, tmp_path)
+    assert "text.png: not a readable PNG" in refused(capsys, "predict", bundle, tmp_path)
+    (tmp_path / "empty").mkdir()
+    assert "empty: no images here" in refused(capsys, "predict", bundle, tmp_path / "empty")
     assert "--top 0" in refused(capsys, "predict", bundle, image, "--top", 0)
 
 
@@ -229,7 +233,7 @@ def test_usage_errors_exit_with_2(arguments, capsys):
     assert "usage: tfnn" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("command", [[], ["train"], ["predict"]])
+@pytest.mark.parametrize("command", [[], ["train"], ["predict"], ["export"], ["inspect"]])
 def test_help(command, capsys):
     with pytest.raises(SystemExit) as exit_:
         main([*command, "--help"])

@@ -68,11 +68,6 @@ CASES = {
     "validation_steps=0": (compiled(), lambda: {**DATA, "validation_steps": 0}, "validation_steps=0 must be"),
     "validation_freq=0": (compiled(), lambda: {**DATA, "validation_freq": 0}, "validation_freq=0 must be"),
     "accumulation in a train_step": (OWN, lambda: {**DATA, "accumulate": 2}, "train_step of its own, which cannot be split"),
-    "growth of a dataset in a train_step": (
-        OWN,
-        lambda: {"x": dataset(), "callbacks": GROW()},
-        "train_step of its own, which cannot be split",
-    ),
 }
 
 

@@ -347,7 +347,7 @@ def test_refuses_what_it_would_do_wrongly(xy):
 
 
 def test_batch_size_scheduler_under_model_fit_says_what_to_call(xy):
-    with pytest.raises(RuntimeError, match=r"call tfnn.fit\(model, ...\), not model.fit"):
+    with pytest.raises(RuntimeError, match=r"model.fit fixes: call model.fit\(tfnn.data.growable\(.* or tfnn.fit\("):
         compiled().fit(*xy, verbose=0, callbacks=[BatchSizeScheduler({0: 64})])
 
 

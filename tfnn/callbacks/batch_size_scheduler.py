@@ -2,51 +2,132 @@
 
 import operator
 
+import numpy as np
+
+from tfnn.callbacks.steered_rate import make_settable, multiply, named
 from tfnn.controls import BatchSteering
 
 
 class BatchSizeScheduler(BatchSteering):
-    """Sets the batch size at the start of each epoch of `tfnn.fit`.
+    """Sets the batch size at the start of each epoch, or before each update.
+
+    Under `tfnn.fit`, and under `model.fit` on a `tfnn.data.growable`, whose batches are really larger whatever `mode` is.
 
     SGD's noise scale is g = ηN/b (Smith & Le 2017): a batch b that grows lowers it as a rate η that decays does, with
-    fewer updates. The graph holds the first batch size as its micro-batch and accumulates; a grown batch is rounded to
-    whole micro-batches and η is scaled by the rounding, so that η/b is what was asked for. Nothing is traced anew.
-    BatchNorm's moments stay those of a micro-batch.
+    fewer updates. Examples come in the same order whatever the batch, and gradients are exact means over it:
+
+    - mode="accumulate": an update sums the gradients of micro-batches of the first size, with the memory of one and without
+      a new trace. A size is rounded to whole micro-batches, and η is scaled by the rounding, so that η/b is what was asked
+      for. BatchNorm's moments are those of a micro-batch, and its moving averages move once for each.
+    - mode="rebatch": batches are really larger, of any size (of whole batches where a stream is read), with the memory that
+      they need, which `tfnn.fit` measures before.
+      BatchNorm's moments are those of the whole batch: other weights result than with "accumulate". Under XLA each size is
+      traced.
+
+    A batch of k times the first size is expected to bear a rate of k times η: `scale_learning_rate`.
 
     Args:
-        schedule: {epoch: batch size}, each size holding from its epoch on (epochs count from 0), or a function of the
-            epoch that returns the batch size.
+        schedule: {epoch or update: batch size}, each size holding from there on (both count from 0); or a function of the epoch
+            or update that gives the batch size, as `tfnn.schedules.decay_to_growth(...).batch_size` or any schedule whose
+            values are whole numbers.
+        by: "epoch", or "update": the optimizer's count of updates, which goes on over several runs. A dict then interrupts
+            the trainer where a size of it begins; a function is asked before each update, which is then a piece of the run
+            of its own.
+        mode: "accumulate" or "rebatch".
+        scale_learning_rate: whether η is multiplied by b/b_0, where b_0 is the batch size that the run begins with (the
+            linear scaling rule: Goyal et al. 2017, arXiv:1706.02677, section 2.1). `model.fit` hears it once for
+            `steps_per_execution` updates, and there a callback that sets the rate inside epochs overwrites the scaling.
 
     Raises:
-        ValueError: for a batch size that is not an integer, is below the run's first or above the number of examples.
-        RuntimeError: under `model.fit`, whose batch size is fixed.
+        ValueError: for a batch size that is not an integer, is below the run's first under mode="accumulate", above the
+            number of examples, or too large for the memory under mode="rebatch". Sizes of a dict are checked before the
+            first update.
+        RuntimeError: under `model.fit` on other data than a `tfnn.data.growable`.
 
     Example:
         >>> growth = tfnn.callbacks.BatchSizeScheduler({10: 64, 20: 128})
         >>> tfnn.fit(model, x, y, batch_size=32, epochs=30, callbacks=[growth])
     """
 
-    def __init__(self, schedule, mode="accumulate"):
+    def __init__(self, schedule, by="epoch", mode="accumulate", scale_learning_rate=False):
         super().__init__(mode)
-        if not callable(schedule):
-            check_plan(schedule)
-        self.schedule = schedule
+        if by not in ("epoch", "update"):
+            raise ValueError(f"by={by!r} must be 'epoch' or 'update'")
+        if isinstance(schedule, dict):
+            check_plan(schedule, by)
+        elif not callable(schedule):
+            raise ValueError(f"schedule={schedule!r} must be a dict {{{by}: batch size}} or a function of the {by}")
+        self.schedule, self.by, self.scale_learning_rate = schedule, by, scale_learning_rate
+        self.scale = 1.0  # by which the rates of `model.fit` are scaled now
+
+    def set_params(self, params):
+        super().set_params(params)
+        if self.growable is not None and self.scale_learning_rate:
+            make_settable(self.model)
 
     def on_epoch_begin(self, epoch, logs=None):
-        size = self.schedule(epoch) if callable(self.schedule) else self.planned(epoch)
-        if size is not None:
-            self.controls.set_batch_size(whole(size, f"the batch size of epoch {epoch}"))
+        super().on_epoch_begin(epoch)
+        if isinstance(self.schedule, dict):
+            for size in self.schedule.values():
+                self.controls.check(size)
+        if self.by == "epoch":
+            self.set_size(epoch)
 
-    def planned(self, epoch):
-        begun = [e for e in self.schedule if e <= epoch]
+    def updates_until_due(self, update):
+        if self.by == "epoch":
+            return None
+        if callable(self.schedule):
+            return 1
+        return min((begin - update for begin in self.schedule if begin > update), default=None)
+
+    def on_update_begin(self, update):
+        if self.by == "update":
+            self.set_size(update)
+        if self.growable is not None and self.scale_learning_rate:
+            self.scale_rates(self.controls.batch_size / self.controls.first_batch_size)
+
+    def on_epoch_end(self, epoch, logs=None):
+        super().on_epoch_end(epoch, logs)
+        self.scale_rates(1.0)
+
+    def planned(self, update):
+        return self.size_at(update) if self.by == "update" else None
+
+    def set_size(self, time):
+        size = self.size_at(time)
+        if size is not None:
+            self.controls.set_batch_size(size, self.scale_learning_rate)
+
+    def scale_rates(self, scale):
+        """Scales the rates themselves where the graph is Keras's, which does not read the controls.
+
+        Only inside epochs, so that other callbacks set, and checkpoints hold, what `tfnn.fit` has them see, too.
+        """
+        if scale != self.scale:
+            for optimizer, _ in named(self.model):
+                multiply(optimizer, scale / self.scale)
+            self.scale = scale
+
+    def size_at(self, time):
+        """The batch size of an epoch or update, or None where the plan has not begun."""
+        if callable(self.schedule):
+            return whole(plain(self.schedule(time)), f"the batch size of {self.by} {time}")
+        begun = [begin for begin in self.schedule if begin <= time]
         return self.schedule[max(begun)] if begun else None
 
 
-def check_plan(plan):
-    for epoch, size in plan.items():
-        whole(epoch, "an epoch of the schedule")
-        if whole(size, f"the batch size from epoch {epoch} on") < 1:
-            raise ValueError(f"the batch size from epoch {epoch} on must be positive, got {size}")
+def check_plan(plan, by):
+    for time, size in plan.items():
+        if whole(time, f"an {by} of the schedule") < 0:
+            raise ValueError(f"an {by} of the schedule must be at least 0, got {time}")
+        if whole(size, f"the batch size from {by} {time} on") < 1:
+            raise ValueError(f"the batch size from {by} {time} on must be positive, got {size}")
+
+
+def plain(number):
+    """What a schedule gives, a tensor or a float, as a Python number: an int where its value is one."""
+    number = np.asarray(number).item() if hasattr(number, "__array__") else number
+    return int(number) if isinstance(number, float) and number.is_integer() else number
 
 
 def whole(number, what):

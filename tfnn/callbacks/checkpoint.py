@@ -2,11 +2,11 @@
 
 import operator
 import os
-import warnings
 
 import keras
 
 from tfnn import controls
+from tfnn.callbacks.monitor import check_direction, monitored, sign_of
 
 
 class Checkpoint(keras.callbacks.Callback):
@@ -41,8 +41,7 @@ class Checkpoint(keras.callbacks.Callback):
             save_freq = positive(save_freq, "save_freq", "'epoch' or a positive number of updates")
         if max_to_keep is not None:
             max_to_keep = positive(max_to_keep, "max_to_keep", "a positive number of checkpoints or None")
-        if mode not in ("auto", "min", "max"):
-            raise ValueError(f"mode={mode!r} must be 'auto', 'min' or 'max'")
+        check_direction("mode", mode)
         self.directory, self.save_freq, self.max_to_keep = directory, save_freq, max_to_keep
         self.monitor, self.mode = monitor, mode
         self.best = self.best_update = None
@@ -51,7 +50,7 @@ class Checkpoint(keras.callbacks.Callback):
         controls.needed_by(self)
         self.best = self.best_update = None
         self.warned = False
-        self.sign = {"min": -1, "max": 1}.get(self.mode) or self.sign_of_metric()
+        self.sign = sign_of(self, "mode", self.mode)
 
     def due(self, update, epoch_end):
         """Whether the run is to be saved after `update` updates, the last of an epoch or not."""
@@ -63,32 +62,13 @@ class Checkpoint(keras.callbacks.Callback):
 
     def is_best(self, update, logs):
         """Whether an epoch that ended after `update` updates with `logs` is the best so far. Later calls compare with it."""
-        value = (logs or {}).get(self.monitor)
+        value = monitored(self, logs, "keeps none as the best")
         if value is None:
-            if not self.warned:
-                self.warned = True
-                names = ", ".join(logs or {}) or "none"
-                warnings.warn(
-                    f"Checkpoint keeps none as the best: monitor={self.monitor!r} is not in the logs ({names})", stacklevel=2
-                )
             return False
-        value = float(value)
         better = value == value if self.best is None else self.sign * value > self.sign * self.best  # NaN is never the best
         if better:
             self.best, self.best_update = value, update
         return better
-
-    def sign_of_metric(self):
-        """1 where more is better, −1 where less is."""
-        name = self.monitor.removeprefix("val_")
-        metrics = [part for metric in self.model.metrics for part in getattr(metric, "metrics", [metric])]
-        direction = {metric.name: getattr(metric, "_direction", None) for metric in metrics}.get(name)
-        if direction is None and not name.endswith("loss"):
-            names = ", ".join(metric.name for metric in metrics)
-            raise ValueError(
-                f"monitor={self.monitor!r} does not tell which way is better (metrics: {names}): give mode='min' or mode='max'"
-            )
-        return 1 if direction == "up" else -1
 
     def get_state(self):
         return {"best": self.best, "best_update": self.best_update}

@@ -7,10 +7,18 @@ import warnings
 
 import tensorflow as tf
 
-from tfnn.cli import augment, diagnose, predict, train
+from tfnn.cli import augment, diagnose, export, inspect, lr_find, predict, train
 from tfnn.training import NonFiniteError
 
-COMMANDS = {"train": train, "predict": predict, "diagnose": diagnose, "augment": augment}
+COMMANDS = {
+    "train": train,
+    "export": export,
+    "inspect": inspect,
+    "predict": predict,
+    "diagnose": diagnose,
+    "lr-find": lr_find,
+    "augment": augment,
+}
 
 
 def main(arguments=None):

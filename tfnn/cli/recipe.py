@@ -17,15 +17,18 @@ OPTIMIZERS = {
 
 def compiled_model(options, data):
     """The model of `options.model`, standardised on the training part, with L2, schedule and optimizer."""
-    keras.utils.set_random_seed(options.seed)
-    model = build(options, data)
-    tfnn.models.add_l2(model, options.l2)
     rate = tfnn.schedules.Cosine(options.learning_rate, options.epochs)
     if options.warmup:
         rate = tfnn.schedules.Warmup(rate, options.warmup)
     steps_per_epoch = -(-len(data.train.y) // options.batch_size)
-    optimizer = OPTIMIZERS[options.optimizer](tfnn.schedules.InEpochs(rate, steps_per_epoch))
-    model.compile(optimizer, "sparse_categorical_crossentropy", metrics=["accuracy"])
+    return compiled(options, data, tfnn.schedules.InEpochs(rate, steps_per_epoch))
+
+
+def compiled(options, data, learning_rate):
+    keras.utils.set_random_seed(options.seed)
+    model = build(options, data)
+    tfnn.models.add_l2(model, options.l2)
+    model.compile(OPTIMIZERS[options.optimizer](learning_rate), "sparse_categorical_crossentropy", metrics=["accuracy"])
     return model
 
 

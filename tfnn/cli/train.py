@@ -23,6 +23,7 @@ import tensorflow as tf
 import tfnn
 from tfnn import distribute
 from tfnn.cli import recipe, resume
+from tfnn.cli.export import description, served
 from tfnn.cli.run_folder import RunFolder, check_writable
 from tfnn.data import load
 from tfnn.diagnose import accuracy, interval
@@ -31,15 +32,10 @@ from tfnn.training.xla import choose_jit
 
 
 def add_arguments(parser):
-    add = parser.add_argument_group("data and model").add_argument
-    add("--data", default="digits", help="a name or a path, see above (default digits)")
-    add("--skip-bad-images", action="store_true", help="go on without the unreadable images of a folder")
-    add("--model", default="resnet", help="resnet, mlp, or a .keras file to go on from (default resnet)")
-    add("--depth", type=int, default=8, help="layers of the resnet, 6n + 2 (default 8)")
-    add("--width", type=int, default=20, help="channels of the resnet's first stage (default 20)")
+    add_data_and_model(parser)
     add = parser.add_argument_group("training").add_argument
     add("--epochs", type=int, default=30, help="passes over the training part (default 30)")
-    add("--batch-size", type=int, default=32, metavar="B", help="examples of one update at the start (default 32)")
+    add_update(add)
     add(
         "--grow-batch",
         type=growth,
@@ -49,19 +45,37 @@ def add_arguments(parser):
     )
     add("--learning-rate", type=float, default=0.2, metavar="η", help="the rate that the cosine begins with (default 0.2)")
     add("--warmup", type=float, metavar="EPOCHS", help="linear warm-up (default 2, or a fifth of the epochs)")
+    add = parser.add_argument_group("where").add_argument
+    add_strategy(add)
+    add("--out", metavar="DIR", help="the run's folder (default runs/DATA-MODEL-TIME)")
+    add("--export", metavar="DIR", help="the folder that gets the next version of the exported model (default OUT/bundle)")
+    add("--resume", metavar="DIR", help="go on with the run in this folder, which holds all other options")
+
+
+def add_data_and_model(parser):
+    add = parser.add_argument_group("data and model").add_argument
+    add("--data", default="digits", help="a name or a path, see above (default digits)")
+    add("--skip-bad-images", action="store_true", help="go on without the unreadable images of a folder")
+    add("--model", default="resnet", help="resnet, mlp, or a .keras file to go on from (default resnet)")
+    add("--depth", type=int, default=8, help="layers of the resnet, 6n + 2 (default 8)")
+    add("--width", type=int, default=20, help="channels of the resnet's first stage (default 20)")
+
+
+def add_update(add):
+    """What an update depends on but for its learning rate."""
+    add("--batch-size", type=int, default=32, metavar="B", help="examples of one update at the start (default 32)")
     add("--l2", type=float, default=1e-3, metavar="λ", help="the loss is mean(l) + λ Σ w² over all kernels (default 0.001)")
     add("--optimizer", choices=recipe.OPTIMIZERS, default="nesterov", help="momentum is 0.9 (default nesterov)")
     add("--seed", type=int, default=1, help="of initial weights and order: the same seed, the same weights (default 1)")
-    add = parser.add_argument_group("where").add_argument
+
+
+def add_strategy(add):
     add(
         "--strategy",
         choices=distribute.NAMES,
         default="auto",
         help="the device (default auto: a TPU, else a GPU, else the CPU)",
     )
-    add("--out", metavar="DIR", help="the run's folder (default runs/DATA-MODEL-TIME)")
-    add("--export", metavar="DIR", help="the folder that gets the next version of the exported model (default OUT/bundle)")
-    add("--resume", metavar="DIR", help="go on with the run in this folder, which holds all other options")
 
 
 def growth(text):
@@ -96,12 +110,12 @@ def run(options):
         if not options.resume:
             settings = {name: value for name, value in vars(options).items() if name not in ("run", "words", "resume")}
             versions = {"tfnn": tfnn.__version__, "keras": keras.__version__, "tensorflow": tf.__version__}
-            folder.write("config.json", settings | versions)
+            folder.write("config.json", settings | {"images": description(data)} | versions)
         result = where | fit(model, data, options, folder)
         result |= test_result(model, data) | {"bundle": None}
         folder.write("result.json", result)
         if not result["interrupted"]:
-            result["bundle"] = str(export(model, data, export_to))
+            result["bundle"] = str(tfnn.export(model, export_to, **served(description(data), result)))
             write_examples(data, folder.path / "examples")
             folder.write("result.json", result)
             shutil.rmtree(folder.checkpoints)
@@ -161,20 +175,13 @@ def fill_in(options, rows):
 def check(options, data):
     """What would fail late, or not at all."""
     rows = len(data.train.y)
-    if data.image_shape[-1] not in (1, 3):
-        raise ValueError(f"--data {options.data}: images have {data.image_shape[-1]} channels; wanted are 1 (grey) or 3 (RGB)")
     if options.epochs < 1:
         raise ValueError(f"--epochs {options.epochs} must be at least 1")
-    if not 1 <= options.batch_size <= rows:
-        raise ValueError(f"--batch-size {options.batch_size} must be between 1 and the {rows} training examples")
+    check_model(options, data)
     if not 0 <= options.warmup < options.epochs:
         raise ValueError(f"--warmup {options.warmup:g} must be at least 0 and below --epochs {options.epochs}")
     if not 0 < options.learning_rate < math.inf:
         raise ValueError(f"--learning-rate {options.learning_rate:g} must be positive and finite")
-    if not 0 <= options.l2 < math.inf:
-        raise ValueError(f"--l2 {options.l2:g} must not be negative, nor infinite")
-    if not 0 <= options.seed < 2**31:
-        raise ValueError(f"--seed {options.seed} must be in [0, 2**31)")
     for epoch, size in options.grow_batch.items():
         if not 0 <= epoch < options.epochs:
             raise ValueError(f"--grow-batch {epoch}:{size}: the epochs of this run are 0 to {options.epochs - 1}")
@@ -183,6 +190,18 @@ def check(options, data):
                 f"--grow-batch {epoch}:{size}: the size must be between --batch-size {options.batch_size} and the {rows}"
                 " training examples"
             )
+
+
+def check_model(options, data):
+    rows = len(data.train.y)
+    if data.image_shape[-1] not in (1, 3):
+        raise ValueError(f"--data {options.data}: images have {data.image_shape[-1]} channels; wanted are 1 (grey) or 3 (RGB)")
+    if not 1 <= options.batch_size <= rows:
+        raise ValueError(f"--batch-size {options.batch_size} must be between 1 and the {rows} training examples")
+    if not 0 <= options.l2 < math.inf:
+        raise ValueError(f"--l2 {options.l2:g} must not be negative, nor infinite")
+    if not 0 <= options.seed < 2**31:
+        raise ValueError(f"--seed {options.seed} must be in [0, 2**31)")
 
 
 def set_threads(options, data):
@@ -225,10 +244,6 @@ def test_result(model, data):
     share = accuracy(model, data.test)
     low, high = interval(share, len(data.test.y))
     return {"test_accuracy": round(share, 6), "test_accuracy_interval": [round(low, 6), round(high, 6)]}
-
-
-def export(model, data, directory):
-    return tfnn.export(model, directory, labels=data.class_names, preprocess=data.from_pixels, prepare=data.prepare)
 
 
 def write_examples(data, folder, side=96):

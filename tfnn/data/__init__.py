@@ -4,5 +4,6 @@ from tfnn.data.archive import archive
 from tfnn.data.dataset import Dataset, Part
 from tfnn.data.digits import digits
 from tfnn.data.folder import folder
+from tfnn.data.growable import growable
 from tfnn.data.known import cifar10, cifar100, fashion_mnist, mnist
 from tfnn.data.load import load

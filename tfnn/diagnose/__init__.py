@@ -1,6 +1,8 @@
 """What a trained model does, and how a signal passes through it."""
 
 from tfnn.diagnose.accuracy import accuracy, interval
+from tfnn.diagnose.find_learning_rate import find_learning_rate
+from tfnn.diagnose.learning_rate_curve import LearningRateCurve
 from tfnn.diagnose.propagation import propagation
 from tfnn.diagnose.report import LayerReport, Propagation
 from tfnn.diagnose.statistics import Moments

@@ -10,14 +10,19 @@ from tfnn.diagnose.table import shortened
 LABELS = 50  # names of layers that fit side by side
 
 
-def plot(report, path=None):
+def new_figure(width, height):
+    """An empty figure of so many inches."""
     try:
         from matplotlib.figure import Figure  # not pyplot, which opens windows and keeps every figure
     except ImportError:
         raise ImportError('a plot needs matplotlib, which is missing. Type: pip install "tfnn[diagnose]"') from None
+    return Figure(figsize=(width, height), layout="constrained")
+
+
+def plot(report, path=None):
     layers = report.layers
     width = min(max(8, 3 + 0.3 * len(layers)), 20)
-    figure = Figure(figsize=(width, 9), layout="constrained")
+    figure = new_figure(width, 9)
     forward, backward, update, share = figure.subplots(4, sharex=True)
     logarithmic(forward, [layer.activation.variance for layer in layers], "variance of\nactivations")
     logarithmic(backward, [layer.gradient and layer.gradient.variance for layer in layers], "variance of\ngradients")
@@ -34,7 +39,7 @@ def plot(report, path=None):
     figure.align_ylabels()
     figure.suptitle(textwrap.fill(report.verdict, round(12 * width)), fontsize="medium")
     if path is not None:
-        save(figure, pathlib.Path(path))
+        save(figure, path)
     return figure
 
 
@@ -71,9 +76,8 @@ def shares(axes, layers):
 
 def save(figure, path):
     """Whole or not at all."""
-    kinds = figure.canvas.get_supported_filetypes()
-    if path.suffix[1:].lower() not in kinds:
-        raise ValueError(f"{path}: a plot can be written as {', '.join(f'.{kind}' for kind in kinds)}")
+    path = pathlib.Path(path)
+    check_kind(path, figure)
     picture = io.BytesIO()
     figure.savefig(picture, format=path.suffix[1:], dpi=120)
     hidden = path.with_name(f".{path.name}")
@@ -83,3 +87,9 @@ def save(figure, path):
     except OSError as error:
         hidden.unlink(missing_ok=True)
         raise OSError(f"{path}: cannot be written: {error.strerror}") from None
+
+
+def check_kind(path, figure):
+    kinds = figure.canvas.get_supported_filetypes()
+    if path.suffix[1:].lower() not in kinds:
+        raise ValueError(f"{path}: a plot can be written as {', '.join(f'.{kind}' for kind in kinds)}")

@@ -2,48 +2,90 @@
 
 import pathlib
 
+import numpy as np
 import tensorflow as tf
+
+from tfnn.serving import manifest
 
 
 class Bundle:
-    """A version of an exported model, or the newest of those in a folder.
+    """A version of an exported model, or the newest of those in a folder; every file is compared with its checksum.
 
     Args:
         path: `NAME/VERSION/`, or `NAME/`.
 
+    Attributes:
+        path: of the version. about: what `bundle.json` holds. labels: the names of the classes, or None.
+
     Raises:
         FileNotFoundError: where no SavedModel is there.
-        ValueError: for a SavedModel that cannot be loaded or is not one of `tfnn.export`.
+        ValueError: for a bundle that is damaged, or a SavedModel that is not one of `tfnn.export`.
     """
 
     def __init__(self, path):
         self.path = newest(pathlib.Path(path))
+        self.about = manifest.verified(self.path)
+        labels = self.about["labels"]
+        self.labels = (self.path / labels).read_text(encoding="utf-8").splitlines() if labels else None
         try:
             self.loaded = tf.saved_model.load(str(self.path))
-        except Exception as error:  # TensorFlow reports damaged files by errors of many kinds
+        except Exception as error:  # TensorFlow reports what it cannot load by errors of many kinds
             raise ValueError(f"{self.path}: this SavedModel cannot be loaded ({str(error).splitlines()[0]})") from None
-        if "image_bytes" not in self.loaded.signatures:
-            found = ", ".join(self.loaded.signatures) or "none"
-            raise ValueError(f"{self.path}: no signature image_bytes, as tfnn.export writes it; found: {found}")
+
+    def ask(self, signature, **inputs):
+        """{output: numpy array} of a signature for {input: array}.
+
+        Raises:
+            ValueError: for a signature that is not there, and inputs of other names or forms.
+        """
+        if signature not in self.loaded.signatures:
+            raise ValueError(f"{self.path}: no signature {signature}; there are {', '.join(self.about['signatures'])}")
+        function = self.loaded.signatures[signature]
+        specs = function.structured_input_signature[1]
+        if inputs.keys() != specs.keys():
+            raise ValueError(f"{signature} takes {', '.join(specs)}, not {', '.join(inputs) or 'nothing'}")
+        return {name: answer.numpy() for name, answer in function(**cast(inputs, specs)).items()}
 
     def classify(self, encoded):
         """[(class name, probability)] of one encoded image, the most probable first.
 
         Raises:
-            ValueError: for bytes that are no readable image.
+            ValueError: for bytes that are no readable image, and for a bundle that does not name classes of images.
         """
-        try:
-            answer = self.loaded.signatures["image_bytes"](image_bytes=tf.constant([encoded]))
-        except tf.errors.InvalidArgumentError:
-            raise ValueError("not a readable PNG, JPEG, GIF or BMP image") from None
-        names = (name.decode() for name in answer["classes"][0].numpy())
-        return list(zip(names, answer["scores"][0].numpy().tolist()))
+        if self.labels is None or "image_bytes" not in self.about["signatures"]:
+            raise ValueError(f"{self.path}: does not name classes of encoded images")
+        answer = self.ask("image_bytes", image_bytes=[encoded])
+        if not answer["ok"][0]:
+            raise ValueError("not a readable PNG, JPEG, GIF or BMP image")
+        return ranked(self.labels, answer["probabilities"][0])
+
+
+def ranked(labels, probabilities):
+    """[(label, probability)], the most probable first."""
+    order = np.argsort(-probabilities, kind="stable")
+    return [(labels[place], float(probabilities[place])) for place in order]
+
+
+def cast(inputs, specs):
+    try:
+        tensors = {name: tf.constant(inputs[name], spec.dtype) for name, spec in specs.items()}
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"inputs cannot be taken: {' '.join(str(error).split())}") from None
+    for name, spec in specs.items():
+        if not spec.shape.is_compatible_with(tensors[name].shape):
+            raise ValueError(f"{name} has shape {tuple(tensors[name].shape)}, wanted {tuple(spec.shape)}")
+    return tensors
 
 
 def newest(path):
-    if (path / "saved_model.pb").is_file():
+    """`NAME/VERSION` itself, or the version of the highest number in `NAME`."""
+    if is_version(path):
         return path
-    versions = [child for child in path.glob("*") if child.name.isdecimal() and (child / "saved_model.pb").is_file()]
+    versions = [child for child in path.glob("*") if child.name.isdecimal() and is_version(child)]
     if not versions:
         raise FileNotFoundError(f"{path}: no SavedModel here, nor in numbered folders below")
     return max(versions, key=lambda child: int(child.name))
+
+
+def is_version(path):
+    return any((path / name).is_file() for name in ("saved_model.pb", manifest.NAME))

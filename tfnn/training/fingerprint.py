@@ -7,6 +7,7 @@ import warnings
 import keras
 import numpy as np
 
+from tfnn.callbacks.steered_rate import SteeredRate
 from tfnn.optimizers import Optimizer
 
 
@@ -69,7 +70,11 @@ def optimizer_form(optimizer):
         config = {} if hasattr(optimizer, "optimizers") else optimizer.get_config()
     config.pop("inner_optimizer", None)
     config.pop("name", None)
-    if not isinstance(getattr(optimizer, "_learning_rate", None), keras.optimizers.schedules.LearningRateSchedule):
+    rate = getattr(optimizer, "_learning_rate", None)
+    if isinstance(rate, SteeredRate):
+        rate = rate.schedule
+        config["learning_rate"] = keras.optimizers.schedules.serialize(rate)
+    if not isinstance(rate, keras.optimizers.schedules.LearningRateSchedule):
         config.pop("learning_rate", None)
     if isinstance(optimizer, Optimizer):
         for name, variable in optimizer.hyperparameters.items():

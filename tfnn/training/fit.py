@@ -7,6 +7,7 @@ import keras
 
 from tfnn import controls
 from tfnn.callbacks import Checkpoint
+from tfnn.data.growable import Growable
 from tfnn.training.arrays import Arrays
 from tfnn.training.augmentation import soften_labels, steps_of
 from tfnn.training.compiled import Compiled
@@ -14,6 +15,7 @@ from tfnn.training.evaluate import evaluation_for, run_evaluation
 from tfnn.training.graph import ArrayGraph, StreamGraph
 from tfnn.training.inputs import integer
 from tfnn.training.introduction import form_of, introduction, reason_for_new_trace
+from tfnn.training.memory import Memory
 from tfnn.training.profile import Profile
 from tfnn.training.run import Run
 from tfnn.training.saving import Saver, Terminated, check_same, found, heeding_sigterm, settings_of
@@ -61,8 +63,8 @@ def fit(
         model: a compiled `keras.Model`. A `train_step`, `test_step`, `compute_loss`, `compute_metrics` or `metrics` of its
             own are kept; what sums gradients (`accumulate`) is refused for a training step that nothing can split.
         x, y, sample_weight: arrays or tensors with the examples first, or lists or dicts of them, which are copied to the
-            device once; or in place of x and y a `tf.data.Dataset`, a `keras.utils.PyDataset` or a generator of batches
-            (x,), (x, y) or (x, y, sample_weight), which are read as the training goes on.
+            device once; or in place of x and y a `tfnn.data.growable`, or a `tf.data.Dataset`, a `keras.utils.PyDataset` or a
+            generator of batches (x,), (x, y) or (x, y, sample_weight), which are read as the training goes on.
         batch_size, epochs, verbose, callbacks, validation_split, validation_data, shuffle, class_weight,
             initial_epoch, steps_per_epoch, validation_steps, validation_batch_size, validation_freq: as in `model.fit`. A
             callback with a batch-level hook makes every update a piece; `tfnn.callbacks.BatchSizeScheduler` grows the
@@ -103,7 +105,8 @@ def fit(
         ValueError: for a model that is not compiled, makes its own training function, or has several replicas; for arrays of
             different length, labels that are no class of the model, a source without batches or without end, and
             arguments out of range; for an `augment` that mixes labels where there are none, or under a loss or metric of
-            integer labels; for a checkpoint of another model, optimizer, data set or setting, with what differs.
+            integer labels; for a batch that is to be really larger (mode="rebatch") than the memory holds; for a
+            checkpoint of another model, optimizer, data set or setting, with what differs.
         OSError: for a checkpoint that cannot be written; the last good one is still there.
         NonFiniteError: under nonfinite="stop", with the epoch, the update, the examples and the variable where it began.
 
@@ -122,6 +125,11 @@ def fit(
         raise ValueError(f"nonfinite={nonfinite!r} must be 'stop', 'skip' or 'ignore'")
     if class_weight is not None and not isinstance(class_weight, dict):
         raise ValueError(f"class_weight={class_weight!r} must be a dict of classes and weights: {{0: 1.0, 1: 2.5}}")
+    if isinstance(x, Growable):
+        if any(given is not None for given in (y, sample_weight, batch_size)):
+            raise ValueError("y, sample_weight and batch_size are arguments of growable, not of tfnn.fit beside it")
+        (x, y, sample_weight), batch_size, shuffle, own_seed = x.arguments()
+        seed = own_seed if seed is None else seed
     resumed = found(resume)
     if seed is None:
         seed = resumed[2]["trainer"]["settings"]["seed"] if resumed else random.randrange(2**31)
@@ -146,6 +154,7 @@ def fit(
         probes = tuple(probe for probe in probes if not (probe.optional and Compiled(model).own_step))
         guard = nonfinite != "ignore"
         graph, new_trace = graph_for(model, source, accumulate, growth, jit_compile, augmentation, guard, probes)
+        graph.controls.check_memory = Memory(graph, source.spec).check if graph.rebatch else lambda size: None
         for part in source, validation:
             if isinstance(part, Arrays):
                 graph.compiled.check_labels(part.data[1])

@@ -57,7 +57,7 @@ class TrainingGraph:
         self.micro_batch, self.accumulate, self.rebatch = micro_batch, accumulate, rebatch
         self.jit_compile, self.guard, self.probes = jit_compile, guard, probes
         self.eager, self.forms = model.run_eagerly, []  # of the data that were seen, in words
-        self.controls, self.pace = Controls(micro_batch, exact=rebatch and self.any_size), Pace()
+        self.controls, self.pace = Controls(micro_batch, rebatch and self.any_size, accumulate), Pace()
         self.step = Step(self.compiled, self.controls, accumulate, augmentation, probes)
         self.train = self.function(self.run, jit_compile=jit_compile and self.compiles_loops)
         self.whole, self.look = self.function(self.step.whole), self.function(self.step.part)

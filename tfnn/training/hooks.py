@@ -27,6 +27,12 @@ def wants(callback, hooks=TRAIN_HOOKS):
     return any(getattr(type(callback), hook) is not getattr(plain, hook) or hook in vars(callback) for hook in hooks)
 
 
+def steers(callback):
+    """Whether a callback has something to set between updates."""
+    own = lambda method: getattr(type(callback), method) is not getattr(Steering, method)
+    return isinstance(callback, Steering) and (own("updates_until_due") or own("on_update_begin"))
+
+
 def set_progress_target(bar, steps):
     """Tells a `ProgbarLogger` that an epoch has another number of steps: a grown batch makes updates fewer."""
     bar.target = bar.progbar.target = steps

@@ -5,8 +5,7 @@ import warnings
 
 import keras
 
-from tfnn.controls import Steering
-from tfnn.training.hooks import TRAIN_HOOKS, set_progress_target, wants
+from tfnn.training.hooks import TRAIN_HOOKS, set_progress_target, steers, wants
 from tfnn.training.nonfinite import NonFiniteError
 
 
@@ -28,7 +27,7 @@ class Run:
         self.source, self.callbacks, self.steps, self.validate = source, callbacks, steps_per_epoch, validate
         self.nonfinite, self.profile, self.saver = nonfinite, profile, None
         self.every_update = any(wants(callback, TRAIN_HOOKS) for callback in callbacks.callbacks)
-        self.steering = [callback for callback in callbacks.callbacks if isinstance(callback, Steering)]
+        self.steering = [callback for callback in callbacks.callbacks if steers(callback)]
         self.progress = [c for c in callbacks.callbacks if isinstance(c, keras.callbacks.ProgbarLogger)]
         self.step, self.updates, self.skipped, self.batch_sizes, self.logs = 0, 0, 0, [], {}
         self.heed, self.fresh = lambda: None, True  # whether no piece of this call is done, which may have built the optimizer
@@ -39,6 +38,7 @@ class Run:
         self.callbacks.on_train_begin()
         first = self.graph.compiled.restored_epoch() or first
         self.controls.begin(None, first, seed, micro_batches)
+        self.controls.population = self.source.examples(None, self.controls)
         self.controls.begin(self.source.examples(self.steps, self.controls), first, seed, micro_batches)
         if resumed:
             self.saver.restore()
@@ -77,16 +77,12 @@ class Run:
     def steer(self):
         """Has the callbacks that steer set what is to hold from the next update on."""
         if self.steering:
-            update, size = self.update, self.controls.batch_size
+            size = self.controls.batch_size
+            self.update = self.graph.compiled.count()
             for callback in self.steering:
-                callback.on_update_begin(update)
+                callback.on_update_begin(self.update)
             if self.controls.batch_size != size:
                 self.show_steps()
-
-    @property
-    def update(self):
-        """The optimizer's count of updates, which goes on over several runs."""
-        return int(self.graph.compiled.iterations)
 
     def train(self):
         """The updates of an epoch; `logs` are those of its end."""
@@ -134,8 +130,7 @@ class Run:
         """Updates of the next piece."""
         updates = self.model.steps_per_execution if self.every_update else self.graph.pace.steps // self.controls.micro_batches
         left = self.steps - self.step if self.steps else updates
-        update = self.update if self.steering else 0
-        due = [callback.updates_until_due(update) or updates for callback in self.steering]
+        due = [callback.updates_until_due(self.update) or updates for callback in self.steering]
         return max(1, min(updates, left, *due, self.saver.updates_until_due(), self.profile.updates_until(self.updates)))
 
     def piece(self, limit):

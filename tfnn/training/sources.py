@@ -4,6 +4,7 @@ import math
 
 import keras
 
+from tfnn.data.growable import Growable
 from tfnn.training import inputs
 from tfnn.training.arrays import Arrays
 from tfnn.training.streams import Stream, of_rows
@@ -17,6 +18,8 @@ def source_of(
     Raises:
         ValueError: for arguments that do not go together, and data that cannot be used.
     """
+    if isinstance(x, Growable):
+        raise ValueError("a growable gives examples in a shuffled order, for training: give the arrays that it was made of")
     if inputs.is_stream(x):
         kind = type(x).__name__
         for name, value in ("y", y), ("sample_weight", sample_weight):

@@ -10,6 +10,7 @@ import tensorflow as tf
 from keras.src.backend.common.global_state import get_global_attribute
 from keras.src.random.seed_generator import GLOBAL_SEED_GENERATOR, global_seed_generator
 
+from tfnn.callbacks.steered_rate import SteeredRate
 from tfnn.optimizers import Optimizer
 from tfnn.optimizers.hyperparameter import VariableRate
 from tfnn.training import callback_state
@@ -111,6 +112,9 @@ def optimizer_variables(optimizer, name, weights):
         of_inner = {id(variable) for part in inner for variable in part.variables}
         own = [variable for variable in optimizer.variables if id(variable) not in of_inner]
         found = {str(index): variable for index, variable in enumerate(own)}
+    rate = getattr(optimizer, "_learning_rate", None)
+    if isinstance(rate, SteeredRate):
+        found |= {"learning_rate/rate": rate.rate, "learning_rate/factor": rate.factor}
     found = {f"{name}/{key}": variable for key, variable in found.items()}
     for index, part in enumerate(inner):
         found |= optimizer_variables(part, f"{name}/{index}", weights)

@@ -69,9 +69,9 @@ class Step:
         """|g|² of each weight's gradient, without the factor of a scaled float16 loss; zeros where no probe's turn is."""
         if not self.intervals:
             return ()
-        measure = lambda: tf.stack([tf.reduce_sum(tf.square(tf.cast(g, tf.float32))) for g in self.unscaled(gradients)])
+        measure = lambda _: tf.stack([tf.reduce_sum(tf.square(tf.cast(g, tf.float32))) for g in self.unscaled(gradients)])
         due = tf.reduce_any([self.compiled.iterations % interval == 0 for interval in self.intervals])
-        return tf.cond(due, measure, lambda: tf.zeros(len(gradients)))
+        return where(due, measure, tf.zeros(len(gradients)))
 
     def unscaled(self, gradients):
         scale = self.compiled.optimizer.scale_loss(1.0)
@@ -113,6 +113,7 @@ class Step:
             loss=total.loss / total.weight,
             learning_rate=self.compiled.learning_rate(self.controls),
             examples=total.examples,
+            batch_size=self.controls.size.value(),
             weights=self.compiled.weights,
             gradients=self.unscaled(gradients),
             micro_batch=self.controls.micro_batch,
@@ -120,11 +121,10 @@ class Step:
             part_squares=total.squares,
         )
         for probe in self.probes:
-            measure = functools.partial(probe.measure, facts)
             if probe.interval == 1:
-                measure()
+                probe.measure(facts)
             else:
-                tf.cond(update % probe.interval == 0, measure, lambda: None)
+                where(update % probe.interval == 0, functools.partial(measured, probe, facts), tf.constant(0))
 
     def whole(self, batch, stream):
         """The model's own training step: (what it tells, whether the loss among it is finite)."""
@@ -135,6 +135,18 @@ class Step:
             logs = self.compiled.model.train_step(batch)
         loss = logs.get("loss", 0.0) if isinstance(logs, dict) else 0.0
         return logs, tf.reduce_all(tf.math.is_finite(tf.cast(loss, tf.float32)))
+
+
+def where(due, call, value):
+    """`call(value)` where it is due, else `value`: a loop of one turn, which costs XLA a third of the time of a tf.cond."""
+    if not tf.executing_eagerly():
+        return tf.while_loop(lambda due, value: due, lambda due, value: (tf.constant(False), call(value)), (due, value))[1]
+    return call(value) if due else value
+
+
+def measured(probe, facts, value):
+    probe.measure(facts)
+    return value
 
 
 def added(total, part):

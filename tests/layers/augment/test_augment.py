@@ -4,12 +4,11 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from tensorflow.core.protobuf.saved_model_pb2 import SavedModel
 
 import tfnn
 from tfnn import layers
 from tfnn.layers import Augment, RandomBrightness, RandomErasing, RandomFlip, RandomRotation, RandomTranslation, RandomZoom
-from tfnn.serving.checks import DRAWS
+from tfnn.serving.graphs import DRAWS, nodes, stored
 
 
 def all_kinds():
@@ -173,9 +172,7 @@ def small_model(module):
 
 
 def random_operations(path):
-    graph = SavedModel.FromString((path / "saved_model.pb").read_bytes()).meta_graphs[0].graph_def
-    nodes = [*graph.node, *(node for function in graph.library.function for node in function.node_def)]
-    return {node.op for node in nodes if "Random" in node.op or node.op in DRAWS}
+    return {node.op for node in nodes(stored(path)) if DRAWS.search(node.op)}
 
 
 def test_an_exported_model_draws_nothing_though_keras_bakes_its_layers_in(tmp_path):

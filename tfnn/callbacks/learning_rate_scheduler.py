@@ -1,0 +1,121 @@
+"""Set the learning rate in a run (lecture, section 4)."""
+
+import inspect
+import math
+
+from tfnn.callbacks.batch_size_scheduler import whole
+from tfnn.callbacks.steered_rate import follow, is_schedule, log_rates, make_settable, named, rate_of, set_rate, tell
+from tfnn.controls import Steering
+
+
+class LearningRateScheduler(Steering):
+    """Sets the learning rate at the start of each epoch, or before each update, in `tfnn.fit` and `model.fit`.
+
+    η = schedule(epoch) or schedule(update). It works whatever rate the optimizer was compiled with, a `LearningRateSchedule`,
+    too, where `keras.callbacks.LearningRateScheduler` raises. Epochs count from 0; updates are those of the optimizer, which
+    go on over several runs and resumes. The last rate stays after the run. It is in the logs as `learning_rate`.
+
+    by="epoch" sets a number, which holds for the epoch: what another callback had set is overwritten, as in Keras. by="update"
+    makes a `LearningRateSchedule` the rate of the graph, which costs nothing; a function is asked on the host before each
+    update, which is then a piece of the run of its own; a dict only where a rate of it begins. `model.fit` asks
+    once for `steps_per_execution` updates.
+
+    Args:
+        schedule: a `keras.optimizers.schedules.LearningRateSchedule` such as `tfnn.schedules.Warmup`, whose steps are epochs or
+            updates as `by` says; {epoch or update: rate}, each holding from there on; or a function of (epoch or
+            update) or of that and the present rate.
+        by: "epoch" or "update".
+        verbose: 1 tells of each epoch's rate.
+
+    Raises:
+        ValueError: for a schedule of another kind, or a rate that is no finite number of at least 0.
+
+    Example:
+        >>> one_cycle = tfnn.callbacks.LearningRateScheduler(tfnn.schedules.OneCycle(0.5, 1000), by="update")
+        >>> tfnn.fit(model, x, y, batch_size=32, epochs=30, callbacks=[one_cycle])
+    """
+
+    def __init__(self, schedule, by="epoch", verbose=0):
+        super().__init__()
+        if by not in ("epoch", "update"):
+            raise ValueError(f"by={by!r} must be 'epoch' or 'update'")
+        if isinstance(schedule, dict):
+            check_plan(schedule, by)
+        elif not callable(schedule):
+            raise ValueError(f"schedule={schedule!r} must be a LearningRateSchedule, a dict {{{by}: rate}} or a function")
+        self.schedule, self.by, self.verbose = schedule, by, verbose
+
+    @property
+    def in_graph(self):
+        return self.by == "update" and is_schedule(self.schedule)
+
+    def set_model(self, model):
+        super().set_model(model)
+        if self.in_graph:
+            follow(model, self.schedule)
+        else:
+            make_settable(model)
+
+    def on_train_begin(self, logs=None):
+        self.asked = None  # the update for which it was asked last
+
+    def on_epoch_begin(self, epoch, logs=None):
+        if self.by == "epoch":
+            self.set_rates(epoch)
+        if self.verbose:
+            for optimizer, name in named(self.model):
+                tell(self, epoch, "setting", name, rate_of(optimizer))
+
+    def updates_until_due(self, update):
+        if self.by == "epoch" or self.in_graph:
+            return None
+        if callable(self.schedule):
+            return 1
+        return min((begin - update for begin in self.schedule if begin > update), default=None)
+
+    def on_update_begin(self, update):
+        if self.by == "update" and not self.in_graph and update != self.asked:  # once, where the rate depends on itself
+            self.asked = update
+            self.set_rates(update)
+
+    def on_epoch_end(self, epoch, logs=None):
+        log_rates(self.model, logs)
+
+    def set_rates(self, time):
+        if isinstance(self.schedule, dict) and time < min(self.schedule):
+            return
+        for optimizer, _ in named(self.model):
+            set_rate(optimizer, checked(self.rate_at(time, optimizer), f"the learning rate of {self.by} {time}"))
+
+    def rate_at(self, time, optimizer):
+        if isinstance(self.schedule, dict):
+            return self.schedule[max(begin for begin in self.schedule if begin <= time)]
+        return self.schedule(time, rate_of(optimizer)) if takes_two(self.schedule) else self.schedule(time)
+
+
+def check_plan(plan, by):
+    if not plan:
+        raise ValueError(f"schedule={{}} must hold a rate at least: {{{by}: rate}}")
+    for time, rate in plan.items():
+        if whole(time, f"an {by} of the schedule") < 0:
+            raise ValueError(f"an {by} of the schedule must be at least 0, got {time}")
+        checked(rate, f"the learning rate from {by} {time} on")
+
+
+def checked(rate, what):
+    try:
+        number = float(rate)
+    except (TypeError, ValueError):
+        number = math.nan
+    if not 0 <= number < math.inf:
+        raise ValueError(f"{what} must be a finite number of at least 0, got {rate!r}")
+    return number
+
+
+def takes_two(function):
+    """Whether a function can be called with (epoch, rate); Keras tries that, and so hides a TypeError inside it."""
+    try:
+        inspect.signature(function).bind(0, 0.0)
+    except (TypeError, ValueError):
+        return False
+    return True

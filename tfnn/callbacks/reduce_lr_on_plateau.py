@@ -1,0 +1,75 @@
+"""Lower the learning rate where a metric has stopped improving."""
+
+import numpy as np
+
+from tfnn.callbacks.plateau import OnPlateau, not_negative
+from tfnn.callbacks.steered_rate import log_rates, make_settable, named, rate_of, rescale, tell
+
+
+class ReduceLROnPlateau(OnPlateau):
+    """η ← max(factor · η, min_lr) where `monitor` has not improved for `patience` epochs.
+
+    Arguments, defaults and rule are those of `keras.callbacks.ReduceLROnPlateau`. Other than there,
+
+    - it works under a `LearningRateSchedule`, too, which it scales: all that the schedule gives later is lower by the same
+      factor. `min_lr` is then where a reduction ends; the schedule itself may go below;
+    - what it has seen is part of a checkpoint of `tfnn.fit`, so that a resumed run reduces when it would have;
+    - a `monitor` that is NaN counts as no improvement.
+
+    It works in `tfnn.fit` and `model.fit`. The reduced rate stays after the run. It is in the logs as `learning_rate`.
+
+    Args:
+        monitor: the entry in an epoch's logs that is watched. Where it is missing a warning says so.
+        factor: of a reduction, in (0, 1).
+        patience: epochs without improvement after which the rate is reduced.
+        verbose: 1 tells of each reduction.
+        mode: "min", "max", or "auto", by which the metric says itself which way is better.
+        min_delta: by how much a better value must differ from the best, at least 0.
+        cooldown: epochs after a reduction in which waiting does not begin.
+        min_lr: the rate below which no reduction goes.
+
+    Raises:
+        ValueError: for an argument out of its range; at the end of an epoch for a metric that does not say which way is
+            better.
+
+    Example:
+        >>> tfnn.fit(model, x, y, epochs=90, validation_split=0.1, callbacks=[tfnn.callbacks.ReduceLROnPlateau(patience=5)])
+    """
+
+    def __init__(
+        self,
+        monitor="val_loss",
+        factor=0.1,
+        patience=10,
+        verbose=0,
+        mode="auto",
+        min_delta=1e-4,
+        cooldown=0,
+        min_lr=0.0,
+    ):
+        if not 0 < factor < 1:
+            raise ValueError(f"factor={factor} must be in (0, 1)")
+        super().__init__(monitor, factor, patience, verbose, mode, min_delta, cooldown)
+        self.min_lr = not_negative("min_lr", min_lr)
+
+    def set_model(self, model):
+        super().set_model(model)
+        make_settable(model)
+
+    def on_epoch_end(self, epoch, logs=None):
+        log_rates(self.model, logs)
+        super().on_epoch_end(epoch, logs)
+
+    def act(self, epoch):
+        reduced = [self.reduce(optimizer, name, epoch) for optimizer, name in named(self.model)]
+        return any(reduced)
+
+    def reduce(self, optimizer, name, epoch):
+        before = rate_of(optimizer)
+        if before <= np.float32(self.min_lr):  # as the optimizer rounds it
+            return False
+        after = max(before * self.factor, self.min_lr)
+        rescale(optimizer, after)
+        if self.verbose:
+            tell(self, epoch, "reducing", name, after)
+        return True

@@ -1,0 +1,187 @@
+"""The learning-rate range test (Smith 2017, Cyclical Learning Rates for Training Neural Networks, arXiv:1506.01186)."""
+
+import contextlib
+import random
+
+import keras
+import numpy as np
+import tensorflow as tf
+from keras.src.backend.common.global_state import get_global_attribute, set_global_attribute
+from keras.src.random.seed_generator import GLOBAL_SEED_GENERATOR
+
+from tfnn import controls
+from tfnn.diagnose.learning_rate_curve import LearningRateCurve, first_diverged, smooth
+from tfnn.training import fit, state
+from tfnn.training.augmentation import steps_of
+from tfnn.training.compiled import optimizers_of
+from tfnn.training.inputs import integer
+
+
+def find_learning_rate(
+    model,
+    x=None,
+    y=None,
+    batch_size=None,
+    min_learning_rate=1e-7,
+    max_learning_rate=10.0,
+    updates=100,
+    *,
+    smoothing=0.9,
+    divergence=4.0,
+    class_weight=None,
+    sample_weight=None,
+    shuffle=True,
+    augment=None,
+    accumulate=1,
+    seed=None,
+    jit_compile="auto",
+):
+    """Trains with a learning rate that rises from update to update, and shows the loss against it. Nothing is changed.
+
+    η_i = η_min (η_max / η_min)^{i/(n−1)} for the updates i = 0 … n − 1: the range test of Smith 2017, arXiv:1506.01186,
+    section 3.3, with the exponential sweep, the smoothed loss and the stop of Gugger (2018, "How do you find a good
+    learning rate"). The sweep is one static graph, in which the losses are kept. It stops where the smoothed loss is
+    `divergence` times its minimum, or not finite.
+
+    After it model, optimizer with its rate, metrics, states of random numbers and Python's generator are what they were, to
+    the bit; after an exception or Ctrl-C, too. What is not built yet is built. A generator that is given for x has been read.
+
+    The suggestion is the rate of the steepest descent of the smoothed loss. As smoothing lags by about smoothing / (1 −
+    smoothing) updates it is rather too large than too small; more `updates` make that less, and a tenth of the rate at the
+    minimum, `at_minimum`, is the careful choice. Both hold for this batch size, optimizer and weight decay.
+
+    Args:
+        model: a compiled `keras.Model`. Its training step must be Keras's own.
+        x, y, sample_weight, batch_size, class_weight, shuffle, augment, accumulate, seed, jit_compile: as in `tfnn.fit`.
+        min_learning_rate, max_learning_rate: η_min and η_max.
+        updates: n; the data are passed through as often as needed.
+        smoothing: β of the average of losses, in [0, 1); 0 smooths nothing.
+        divergence: how many times its minimum the smoothed loss may be, above 1.
+
+    Returns:
+        A `LearningRateCurve` with `learning_rates`, `losses`, `smoothed`, `suggestion`, and `plot(path)`.
+
+    Raises:
+        ValueError: for an argument out of its range, a model with a training step of its own, and what `tfnn.fit` refuses.
+
+    Example:
+        >>> curve = tfnn.find_learning_rate(model, x, y, batch_size=32)
+        >>> curve.plot("curve.png")
+        >>> model.optimizer.learning_rate = curve.suggestion
+    """
+    if not 0 < min_learning_rate < max_learning_rate < np.inf:
+        rates = f"min_learning_rate={min_learning_rate} and max_learning_rate={max_learning_rate}"
+        raise ValueError(f"{rates} must be positive and finite, the first below the second")
+    if not 0 <= smoothing < 1:
+        raise ValueError(f"smoothing={smoothing} must be in [0, 1)")
+    if not divergence > 1:
+        raise ValueError(f"divergence={divergence} must be above 1")
+    updates, augment = integer("updates", updates, low=2), steps_of(augment)
+    sweep = Sweep(min_learning_rate, max_learning_rate, updates)
+    test = RangeTest(sweep, smoothing, divergence, augment)
+    with undone(model, test), contextlib.suppress(Diverged):
+        fit(
+            model,
+            x,
+            y,
+            batch_size,
+            updates,  # epochs of one update, which go on in the data, and through them again, wherever the last one ended
+            verbose=0,
+            callbacks=[test],
+            shuffle=shuffle,
+            class_weight=class_weight,
+            sample_weight=sample_weight,
+            steps_per_epoch=1,
+            augment=augment,
+            accumulate=accumulate,
+            nonfinite="ignore",
+            seed=seed,
+            jit_compile=jit_compile,
+        )
+    curve = test.curve()
+    if not curve.losses.size:
+        raise ValueError("the loss of the first batch is not finite, whatever the rate: look at the data and the loss")
+    return curve
+
+
+class Sweep(keras.optimizers.schedules.LearningRateSchedule):
+    """η(t) = η_min (η_max / η_min)^{(t − start)/(n−1)}, where `start` is the optimizer's count when the sweep begins."""
+
+    def __init__(self, low, high, updates):
+        self.low, self.ratio, self.updates, self.start = low, high / low, updates, 0
+
+    def __call__(self, step):
+        i = tf.cast(step, tf.float64) - self.start
+        return tf.cast(self.low * self.ratio ** (i / (self.updates - 1)), keras.config.floatx())
+
+    def get_config(self):
+        return {"low": self.low, "high": self.low * self.ratio, "updates": self.updates}
+
+
+class Diverged(Exception):
+    """The sweep need not go on."""
+
+
+class RangeTest(controls.Probe):
+    """Puts the sweep in the place of the rate, keeps each update's loss and rate, and ends the run where it diverges."""
+
+    def __init__(self, sweep, smoothing, divergence, augmentation):
+        super().__init__()
+        self.sweep, self.smoothing, self.divergence, self.augmentation = sweep, smoothing, divergence, augmentation
+        self.before, self.rates = None, []
+
+    def on_train_begin(self, logs=None):
+        """Now all is built but the optimizer, and nothing traced."""
+        optimizer = self.model.optimizer
+        state.build_optimizer(optimizer, self.model.trainable_variables)
+        self.before = state.capture(self.model, augmentation=self.augmentation)
+        self.rates = [(part, part._learning_rate) for part in optimizers_of(optimizer)]
+        for part, _ in self.rates:
+            self.sweep.start = float(tf.convert_to_tensor(part.iterations))
+            object.__setattr__(part, "_learning_rate", self.sweep)  # past Keras's tracking of variables
+
+    def build(self, weights):
+        self.count = tf.Variable(0, trainable=False)
+        self.told = tf.Variable(tf.zeros((2, self.sweep.updates)), trainable=False)
+        return [self.count, self.told]
+
+    def measure(self, facts):
+        here = tf.range(self.sweep.updates) == self.count
+        self.told.assign(tf.where(here, tf.stack([facts.learning_rate, facts.loss])[:, None], self.told))
+        self.count.assign_add(1)
+
+    def on_update_begin(self, update):
+        if self.curve().diverged:
+            raise Diverged
+
+    def curve(self):
+        rates, losses = self.told.numpy()[:, : int(self.count)].astype(np.float64)
+        smoothed = smooth(losses, self.smoothing)
+        end = first_diverged(smoothed, self.divergence)
+        if end is not None:  # the first that diverged is shown, but for what no picture can show
+            kept = end + int(np.isfinite(smoothed[end]))
+            rates, losses, smoothed = rates[:kept], losses[:kept], smoothed[:kept]
+        return LearningRateCurve(rates, losses, smoothed, diverged=end is not None)
+
+
+@contextlib.contextmanager
+def undone(model, test):
+    """All that a run inside changes is put back: what was captured by `test`, and what `fit` and Keras keep beside it."""
+    beside = {name: vars(model).get(name) for name in ("history", "_tfnn_graph")}
+    drawn, generator = random.getstate(), get_global_attribute(GLOBAL_SEED_GENERATOR)
+    stop = model.stop_training
+    try:
+        yield
+    finally:
+        for optimizer, rate in test.rates:
+            object.__setattr__(optimizer, "_learning_rate", rate)
+        set_global_attribute(GLOBAL_SEED_GENERATOR, generator)
+        if test.before:
+            state.restore(model, (), *test.before, test.augmentation)
+        for name, value in beside.items():
+            if value is not None:
+                object.__setattr__(model, name, value)
+            elif name in vars(model):
+                object.__delattr__(model, name)
+        model.stop_training = stop
+        random.setstate(drawn)

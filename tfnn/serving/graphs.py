@@ -1,0 +1,40 @@
+"""What a GraphDef holds: its nodes, its constants, its draws."""
+
+import re
+
+import tensorflow as tf
+from tensorflow.core.protobuf.saved_model_pb2 import SavedModel
+
+# Of exclusive ors consists Threefry, from which `tfnn.random` draws.
+DRAWS = re.compile("Random|Multinomial|Shuffle|TruncatedNormal|StatefulUniform|StatefulStandard|^Rng|^NonDeterm|BitwiseXor")
+
+
+def stored(path):
+    """The GraphDef of a SavedModel."""
+    return SavedModel.FromString((path / "saved_model.pb").read_bytes()).meta_graphs[0].graph_def
+
+
+def nodes(graph):
+    return [*graph.node, *(node for function in graph.library.function for node in function.node_def)]
+
+
+def constant_bytes(graph):
+    """Bytes of the numbers that are constants of a graph and of its functions."""
+    tensors = (node.attr["value"].tensor for node in nodes(graph) if node.op == "Const")
+    return sum(tensor.ByteSize() for tensor in tensors if tensor.dtype != tf.string.as_datatype_enum)
+
+
+def check_python(graph):
+    """Refuses graphs that call functions of this process."""
+    for node in nodes(graph):
+        if "PyFunc" in node.op:
+            raise ValueError(f"the graph calls Python ({node.op}, {node.name}), which no server has")
+
+
+def check_random_operations(graph):
+    """Refuses graphs that draw random numbers: augmentation or dropout that was left switched on."""
+    for node in nodes(graph):
+        if DRAWS.search(node.op):
+            raise ValueError(
+                f"the graph draws random numbers ({node.op}, {node.name}): a layer of the model does so with training=False too"
+            )

@@ -1,0 +1,89 @@
+"""The way from a request to its answer: once as training has it, in Keras, and once as a graph."""
+
+from typing import NamedTuple
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from tfnn.serving import checks, golden, network, pictures, signatures
+from tfnn.serving.fold_batchnorm import fold_batchnorm
+
+
+class Traced(NamedTuple):
+    """served: {signature: concrete function}. state: what they read when called. bytes: those of all weights and constants.
+    folded: how many BatchNorms are in the layers before them.
+    """
+
+    served: dict
+    state: list
+    bytes: int
+    folded: int
+
+
+class Pipeline:
+    """A model with what brings requests to it and names its answers. Arguments are those of `export`."""
+
+    def __init__(self, given, labels, preprocess, prepare, from_logits, size, top_k, names, embedding):
+        self.given, self.model = given, network.functional(given)
+        self.structure = self.model._inputs_struct
+        self.specs, self.outputs = network.input_specs(self.model), network.output_names(self.model)
+        self.shape = checks.image_shape(self.specs, size)
+        if prepare is not None and self.shape is None:
+            raise ValueError(f"prepare is for models of one image of known size, got {checks.shapes(self.specs)}")
+        if not isinstance(top_k, int) or top_k < 1:
+            raise ValueError(f"top_k={top_k!r} must be a positive integer")
+        self.labels = checks.class_labels(labels, self.model.outputs, from_logits)
+        self.answer = signatures.Answer(self.outputs, self.labels, min(top_k, len(self.labels or [])), from_logits)
+        there = ["serving_default", *(["image_bytes"] if self.shape else []), "raw"]
+        self.names = checks.chosen_signatures(names, there, embedding)
+        self.preprocess, self.prepare, self.embedding = preprocess, prepare, embedding
+        self.whole = self.model if embedding is None else network.with_embedding(self.model, embedding)
+
+    def preprocessed(self, *tensors):
+        """Flat tensors as they come to flat tensors as the model takes them."""
+        if self.preprocess is not None:
+            inputs = keras.tree.pack_sequence_as(self.structure, list(tensors))
+            tensors = keras.tree.flatten(self.preprocess(tensors[0] if len(tensors) == 1 else inputs))
+        return [signatures.cast(tensor, spec.dtype) for tensor, spec in zip(tensors, self.specs)]
+
+    def cases(self, warmup):
+        """What the training pipeline answers to drawn inputs, or to those in `warmup`: `golden.Case`s."""
+        specs = [signatures.IMAGES] if self.shape else self.specs
+        if warmup is not None and warmup is not False:
+            inputs = golden.given(warmup, specs)
+        else:
+            inputs = {"image": golden.images(self.shape)} if self.shape else golden.tensors(specs)
+        with tf.device("CPU"):
+            flat = [tf.constant(inputs[spec.name]) for spec in specs]
+            raw = self.preprocessed(*([pictures.fit_sizes(*flat, self.shape, self.prepare)] if self.shape else flat))
+        outputs = golden.outputs_of(self.given, self.structure, raw)
+        checks.check_outputs(outputs, self.labels, self.answer.from_logits)
+        embedding = None
+        if self.embedding is not None:
+            embedding = golden.outputs_of(self.whole, self.whole._inputs_struct, raw)[-1].numpy()
+        make = golden.image_cases if self.shape else golden.tensor_cases
+        plain, answers = golden.arrays(self.answer.plain(outputs)), golden.arrays(self.answer(outputs))
+        raw = {spec.name: np.asarray(tensor) for spec, tensor in zip(self.specs, raw)}
+        return [case for case in make(inputs, raw, answers, plain, embedding) if case.signature in self.names]
+
+    def traced(self, fold, freeze):
+        """The pipeline as graphs."""
+        folded = fold_batchnorm(self.whole) if fold else None
+        answer = (lambda inputs: self.whole(inputs, training=False)) if folded is None else folded
+        net = network.network(answer, self.whole, self.specs, freeze)
+        given = [tf.TensorSpec([None, *self.shape], tf.float32)] if self.shape else self.specs
+        before = network.once(self.preprocessed, given, freeze)
+        parts = [net, before]
+        if self.shape is None:
+            made = signatures.of_tensors(net.call, before.call, self.specs, self.answer)
+        else:
+            prepare = self.prepare
+            if prepare is not None:
+                image = tf.TensorSpec([None, None, self.shape[-1]], tf.float32)
+                parts.append(network.once(lambda image: [self.prepare(image)], [image], freeze))
+                prepare = lambda image: parts[-1].call(image)[0]
+            made = signatures.of_images(net.call, before.call, self.specs[0].dtype, self.shape, prepare, self.answer)
+        served = {name: made[name].get_concrete_function() for name in self.names}
+        state = [*network.tables(self.model), *(part.state for part in parts)]
+        return Traced(served, state, sum(part.bytes for part in parts), len(folded.folded) if fold else 0)
