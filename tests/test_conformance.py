@@ -132,6 +132,7 @@ CALLBACKS = {
     "Checkpoint": lambda: tfnn.callbacks.Checkpoint(tempfile.mkdtemp(), monitor="loss"),
     "NoiseScale": lambda: tfnn.callbacks.NoiseScale(interval=2),
     "GrowBatchByNoise": lambda: tfnn.callbacks.GrowBatchByNoise(max_batch_size=128, interval=2),
+    "TensorBoard": lambda: tfnn.callbacks.TensorBoard(tempfile.mkdtemp(), 1, update_freq=2, image_freq=1, hparams={"depth": 1}),
 }
 MODELS = {
     "convnet": lambda: tfnn.models.convnet((8, 8, 1), 10, stages=(4, 8), hidden=16),

@@ -24,6 +24,8 @@ class Controls:
         accumulates: whether an update may sum the gradients of several micro-batches.
     """
 
+    views = None  # `Views`, while a run is in progress
+
     def __init__(self, micro_batch, exact=False, accumulates=False):
         self.micro_batch, self.exact, self.accumulates, self.rows = micro_batch, exact, accumulates, None
         self.population = None  # training examples, whatever an epoch has of them; None where nobody knows
@@ -121,6 +123,16 @@ class Controls:
         if not self.rows:
             raise ValueError("a schedule in epochs needs to know how long an epoch is: give fit the argument steps_per_epoch")
         return tf.cast(self.examples, tf.float64) / tf.cast(self.examples_per_epoch, tf.float64)
+
+
+class Views(NamedTuple):
+    """What a trainer shows of its run to callbacks that write it down; nothing of it changes the run."""
+
+    settings: dict  # for a person to read
+    graph: Any  # a function: the traced `tf.Graph` of training, or None before the first trace
+    traces: Any  # a function: how many traces of it were made
+    inputs: Any  # a function: x of a training batch of this pass, as the model sees it after augmentation
+    predictions: Any  # a function: (y, y_pred) of each batch of validation data in turn; or None without such data
 
 
 @contextlib.contextmanager
@@ -237,6 +249,7 @@ class Probe(Steering):
     """
 
     interval = 1
+    optional = False  # whether a model that hides its gradients is trained without it, and not refused
     wants_parts = False  # whether it reads `Facts.part_squares`, which costs a pass over the gradients of each part
 
     def build(self, weights):

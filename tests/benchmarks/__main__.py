@@ -1,14 +1,5 @@
 """Prints how tfnn compares with its peers on this machine: `python -m tests.benchmarks fit [--json FILE]`.
 
-fit: `tfnn.fit` against `model.fit`, PyTorch, JAX. trainer: the same with streams, hooks, validation, mixed precision, and
-what a checkpoint costs in time, the data in memory. threads: the rule for intra-op threads. accuracy: the digits, ten seeds.
-optimizers: one update of ResNet-50's weights against Keras, optax, PyTorch.
-layers: a step of ResNet-20 with tfnn's BatchNorm against the same with Keras's.
-augmentation: flip, shift, rotate and zoom against Keras's four layers, albumentations. augmented_accuracy: what
-augmentation does for digits with 10 examples per class.
-growth: the batch grows in place of a decay of the rate, ten seeds; what each callback that steers a run costs.
-noise: updates and accuracy on the digits where the measured noise of gradients chooses the batch.
-serve: latency and throughput of `tfnn serve`, with batching against without.
 A ratio above 1 means that tfnn is the better.
 """
 
@@ -24,15 +15,28 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
 from tests.benchmarks.timing import HEADER
 
-SUITES = (
-    *("fit", "trainer", "threads", "accuracy", "optimizers", "layers", "augmentation", "augmented_accuracy"),
-    *("growth", "noise", "serve"),
-)
+SUITES = {
+    "fit": "`tfnn.fit` against `model.fit`, PyTorch, JAX",
+    "trainer": "the same with streams, hooks, validation, mixed precision; what a checkpoint costs, and data in memory",
+    "threads": "the rule for intra-op threads",
+    "accuracy": "the digits, ten seeds",
+    "optimizers": "one update of ResNet-50's weights against Keras, optax, PyTorch",
+    "layers": "a step of ResNet-20 with tfnn's BatchNorm against the same with Keras's",
+    "augmentation": "flip, shift, rotate and zoom against Keras's four layers, albumentations",
+    "augmented_accuracy": "what augmentation does for digits with 10 examples per class",
+    "growth": "the batch grows in place of a decay of the rate, ten seeds; what each callback that steers a run costs",
+    "noise": "updates and accuracy on the digits where the measured noise of gradients chooses the batch",
+    "board": "what TensorBoard costs an epoch of the digits",
+    "serve": "latency and throughput of `tfnn serve`, with batching against without",
+}
 
 
 def main():
+    suites = "\n".join(f"{name}: {what}" for name, what in SUITES.items())
     parser = argparse.ArgumentParser(
-        prog="python -m tests.benchmarks", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+        prog="python -m tests.benchmarks",
+        description=f"{__doc__}\n{suites}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("suites", nargs="+", choices=SUITES)
     parser.add_argument("--json", metavar="FILE", help="also write the rows to FILE")

@@ -1,4 +1,4 @@
-"""Callbacks that steer a run (lecture, section 4)."""
+"""Callbacks that steer a run (lecture, section 4), save it, and write it down."""
 
 from tfnn.callbacks.batch_size_scheduler import BatchSizeScheduler
 from tfnn.callbacks.checkpoint import Checkpoint
@@ -8,3 +8,4 @@ from tfnn.callbacks.learning_rate_scheduler import LearningRateScheduler
 from tfnn.callbacks.noise_scale import NoiseScale
 from tfnn.callbacks.reduce_lr_on_plateau import ReduceLROnPlateau
 from tfnn.callbacks.swap_decay_for_growth import SwapDecayForGrowth
+from tfnn.callbacks.tensorboard import TensorBoard

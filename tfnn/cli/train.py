@@ -126,7 +126,15 @@ def run(options):
 def fit(model, data, options, folder):
     """Trains and saves the model; after Ctrl-C, what was reached."""
     checkpoint = tfnn.callbacks.Checkpoint(folder.checkpoints, max_to_keep=2)
-    callbacks = [keras.callbacks.TensorBoard(folder.path / "logs", write_graph=False), checkpoint]
+    shown = "model", "optimizer", "batch_size", "learning_rate", "warmup", "l2", "epochs", "seed"
+    board = tfnn.callbacks.TensorBoard(
+        folder.path / "logs",
+        confusion_freq=max(1, options.epochs // 10),
+        image_freq=max(1, options.epochs // 3),
+        class_names=data.class_names,
+        hparams={name: getattr(options, name) for name in shown},
+    )
+    callbacks = [board, checkpoint]
     verbose = 1 if sys.stdout.isatty() else 2
     began, interrupted = time.perf_counter(), False
     try:

@@ -76,6 +76,11 @@ class Arrays:
             self.traces[size] = graph.train.get_concrete_function(self.data, order, scalar, scalar, scalar, flag, size)
         return self.traces[size]
 
+    def sample(self):
+        """(batch, its examples): the first of this pass."""
+        examples = self.order[: self.micro_batch]
+        return batch_of(take(self.data, examples)), examples
+
     def diagnosis(self, graph, result):
         """(examples, variable, data) of the micro-batch of the next update in which a number goes wrong; moves on over it."""
         end, found = min(self.at + graph.controls.batch_size, self.rows), None

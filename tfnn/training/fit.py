@@ -20,6 +20,7 @@ from tfnn.training.profile import Profile
 from tfnn.training.run import Run
 from tfnn.training.saving import Saver, Terminated, check_same, found, heeding_sigterm, settings_of
 from tfnn.training.sources import source_of, split
+from tfnn.training.views import views_of
 from tfnn.training.xla import choose_jit
 
 
@@ -89,7 +90,7 @@ def fit(
             read again up to there, so it must give the same batches: `tf.data` with seeds, a PyDataset that is a function
             of the index, a generator made anew.
         profile: (start, stop): the updates that TensorFlow's profiler watches; the directory is that of a callback
-            `keras.callbacks.TensorBoard`, or "logs".
+            `TensorBoard`, or "logs"; None profiles what such a callback of tfnn says.
         seed: an int in [0, 2³¹) from which, with the epoch, the order of examples follows, and what tfnn's random layers
             draw for each. None takes that of the checkpoint, or one from Python's generator, which
             `keras.utils.set_random_seed` seeds.
@@ -150,6 +151,7 @@ def fit(
         nonfinite = "ignore" if has(keras.callbacks.TerminateOnNaN) else nonfinite
         jit_compile, why = choose_jit(model, jit_compile, augmentation, source)
         growth, probes = mode_of(callbacks.callbacks), of_kind(controls.Probe, callbacks.callbacks)
+        probes = tuple(probe for probe in probes if not (probe.optional and Compiled(model).own_step))
         guard = nonfinite != "ignore"
         graph, new_trace = graph_for(model, source, accumulate, growth, jit_compile, augmentation, guard, probes)
         graph.controls.check_memory = Memory(graph, source.spec).check if graph.rebatch else lambda size: None
@@ -168,6 +170,9 @@ def fit(
         if resumed:
             graph.build_own_step(source.batch_spec)
             check_same(resumed, model, settings, epochs)
+        told = dict(accumulate=accumulate, epochs=epochs, steps_per_epoch=steps_per_epoch, shuffle=bool(shuffle), seed=seed)
+        told |= dict(batch_size=source.micro_batch, examples=getattr(source, "rows", None), nonfinite=nonfinite)
+        graph.controls.views = views_of(graph, source, validation, validation_steps, told)
         run.saver = Saver(run, augmentation, settings, resumed)
         if verbose:
             path = resumed and resumed[0]
@@ -182,7 +187,7 @@ def fit(
         finally:  # after Ctrl-C too the history tells what was done
             source.close()
             profile.close()
-            run.saver = None  # a circle, which would keep the data in memory until Python looks for circles
+            graph.controls.views = run.saver = None  # circles, which would keep the data until Python looks for them
             history = model.history
             history.updates, history.skipped, history.batch_sizes = run.updates, run.skipped, run.batch_sizes
             history.traces, history.jit_compile = graph.traces - traces, jit_compile

@@ -69,6 +69,11 @@ class TrainingGraph:
     def traces(self):
         return 0 if self.eager else self.train.experimental_get_tracing_count()
 
+    def traced_graph(self):
+        """The `tf.Graph` of the training function that was traced last, or None; TensorFlow has no public name for it."""
+        variants = [] if self.eager else list(self.train._list_all_concrete_functions())
+        return variants[-1].graph if variants else None
+
     def build(self, spec):
         """Makes all variables that can be made before the trace; `spec` is (x, y, sample_weight) of a batch."""
         self.compiled.build(spec)

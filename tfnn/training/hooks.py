@@ -2,6 +2,7 @@
 
 import keras
 
+from tfnn.callbacks import TensorBoard
 from tfnn.controls import Steering
 
 # Callbacks that override the batch hooks, and when these have work to do.
@@ -10,6 +11,7 @@ KNOWN = {
     keras.callbacks.TensorBoard: lambda board: board.update_freq != "epoch" or board._should_trace,
     keras.callbacks.ModelCheckpoint: lambda checkpoint: checkpoint.save_freq != "epoch",
     keras.callbacks.BackupAndRestore: lambda backup: backup.save_freq != "epoch",
+    TensorBoard: lambda board: False,  # its batch hooks are for `model.fit`
     Steering: lambda steering: False,  # the trainer asks it itself
 }
 TRAIN_HOOKS = "on_train_batch_begin", "on_train_batch_end", "on_batch_begin", "on_batch_end"

@@ -5,13 +5,15 @@ import pathlib
 import keras
 import tensorflow as tf
 
+from tfnn.callbacks import TensorBoard
+
 
 class Profile:
     """Profiles the updates from `start` up to `stop` of a run, for TensorBoard.
 
     Args:
-        window: (start, stop), or None for no profile.
-        callbacks: of the run; the profile goes to the directory of their `keras.callbacks.TensorBoard`, else to "logs".
+        window: (start, stop), or None for that of a callback `TensorBoard`, or no profile.
+        callbacks: of the run; the profile goes to the directory of their `TensorBoard`, tfnn's or Keras's, else to "logs".
 
     Raises:
         ValueError: for a window that is no range of updates.
@@ -20,8 +22,10 @@ class Profile:
     def __init__(self, window, callbacks):
         if window is not None and not (isinstance(window, (tuple, list)) and len(window) == 2 and 0 <= window[0] < window[1]):
             raise ValueError(f"profile={window!r} must be (start, stop): the first update, and the first one after the window")
-        self.window, self.running = tuple(window or ()), False
-        boards = [callback for callback in callbacks if isinstance(callback, keras.callbacks.TensorBoard)]
+        self.running = False
+        boards = [callback for callback in callbacks if isinstance(callback, (TensorBoard, keras.callbacks.TensorBoard))]
+        ours = [board.profile_window for board in boards if isinstance(board, TensorBoard) and board.profile_window]
+        self.window = tuple(window or (ours and ours[0]) or ())
         self.directory = pathlib.Path(boards[0].log_dir if boards else "logs")
 
     def updates_until(self, update):

@@ -116,11 +116,19 @@ class Stream:
         """Up to `limit` updates from here, and moves on: over an update that went wrong, too. Gives (updates, `Result`)."""
         place = tf.constant(self.at), tf.constant(limit), tf.constant(self.passes), tf.constant(fresh)
         result = graph.train(self.iterator, *place)
+        if result.updates:
+            self.last = result.last
         self.at, self.ended = result.at.numpy().tolist(), bool(result.ended)
         self.ended |= self.at[0] == self.length
         if self.ended and not self.at[0]:
             raise ValueError(f"tfnn.fit needs at least one batch, and the {kind_of(self.source)} has none")
         return int(result.updates), result
+
+    def sample(self):
+        """(batch, its examples): the one that was read last, as reading more would change what comes."""
+        batch = without_optionals(self.last.get_value())
+        count = len(keras.tree.flatten(batch)[0])
+        return batch, tf.range(self.at[1] - count, self.at[1])
 
     def diagnosis(self, graph, result):
         """(examples, variable, data) of the batch that was read last, in which a number went wrong."""

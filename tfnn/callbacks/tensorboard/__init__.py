@@ -1,0 +1,3 @@
+"""TensorBoard (lecture, section 8)."""
+
+from tfnn.callbacks.tensorboard.board import TensorBoard

@@ -1,0 +1,39 @@
+"""`TensorBoard`'s arguments, checked."""
+
+import operator
+
+
+def frequency(name, number, low=0):
+    try:
+        if isinstance(number, bool) or (number := operator.index(number)) < low:
+            raise TypeError
+    except TypeError:
+        raise ValueError(f"{name}={number!r} must be an integer of at least {low}") from None
+    return number
+
+
+def every(update_freq):
+    """Of how many updates one is shown; None for none."""
+    if update_freq in ("epoch", "batch"):
+        return 1 if update_freq == "batch" else None
+    try:
+        return frequency("update_freq", update_freq, low=1)
+    except ValueError:
+        raise ValueError(f"update_freq={update_freq!r} must be 'epoch', 'batch' or a positive number of updates") from None
+
+
+def window(profile_batch):
+    """(first, one past the last) update to profile, counted from 0; or None. Keras's batches count from 1."""
+    given = profile_batch.split(",") if isinstance(profile_batch, str) else profile_batch
+    try:
+        parts = [operator.index(int(part) if isinstance(part, str) else part) for part in given]
+    except TypeError:
+        parts = [given, given]
+    except ValueError:
+        parts = []
+    parts = 2 * parts if len(parts) == 1 else parts
+    if parts == [0, 0]:
+        return None
+    if len(parts) != 2 or not all(type(part) is int for part in parts) or not 0 < parts[0] <= parts[1]:
+        raise ValueError(f"profile_batch={profile_batch!r} must be 0, a batch, or (first, last), which count from 1")
+    return parts[0] - 1, parts[1]

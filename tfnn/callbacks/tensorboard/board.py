@@ -1,0 +1,376 @@
+"""`TensorBoard`: what is written when."""
+
+import math
+import os
+import time
+import warnings
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from tfnn import controls
+from tfnn.callbacks.tensorboard import arguments, configuration, embeddings, pictures
+from tfnn.callbacks.tensorboard import hparams as hparams_tab
+from tfnn.callbacks.tensorboard.batches import Batches
+from tfnn.callbacks.tensorboard.events import Runs
+from tfnn.callbacks.tensorboard.updates import Updates
+from tfnn.callbacks.tensorboard.watch import Watch, by_layer, squares
+from tfnn.means import loss_of, means_of
+
+IMAGES = 16  # of a batch that are shown
+
+
+class TensorBoard(controls.Probe):
+    """Writes a run for TensorBoard: `keras.callbacks.TensorBoard` with steps that count updates and values of updates.
+
+    A step is the optimizer's count of updates, which goes on over several `fit` calls and over a resumed run; what a
+    killed run wrote beyond its last checkpoint is dropped. Training and validation are the runs `train` and `validation`.
+    - Each epoch: all logs, `epoch_*`, also those that later callbacks add; learning rate, batch size of the first update,
+      norm of each layer's weights; examples and updates per second, traces; and of the epoch's first update the norms of
+      gradients and the ratio |Δw|/|w|, whose rule of thumb is 1e-3.
+    - Each n-th update (`update_freq`): `batch_*` of that update itself, which Keras averages over the epoch so far: loss,
+      learning rate, gradient norm, and the metrics that are means over examples, from float32 sums over the epoch; others
+      are left out. Measured in the graph and kept there, so that updates are not run one by one.
+    - Once: the layers of the model, the traced graph of a training step, the configuration as text, `hparams`.
+    On 2 cores it costs 5 ms an epoch for a net of 6 weights (`python -m tests.benchmarks board`), whatever the updates are.
+    Operations `tf.summary` in a model are not recorded: they would not run on a TPU. Under `model.fit`, and for a model
+    with a training step of its own, gradients, update ratios, and what the other arguments say are left out.
+
+    It is no subclass of Keras's: nothing of that would be left but its name, by which tools such as KerasTuner know it.
+
+    Args:
+        log_dir: the directory of the runs.
+        histogram_freq: each how many epochs to write histograms of weights, and of the gradients and steps of the epoch's
+            first update; 0 for never, as for the others.
+        write_graph: whether to write the layers of the model and the training graph (`tfnn.fit` only).
+        write_images: whether to write weights as images, too, when histograms are written.
+        write_steps_per_second: whether to write `epoch_steps_per_second`, Keras's name for `updates_per_second`.
+        update_freq: "epoch", "batch", or n: values of each n-th update.
+        profile_batch: a batch, or (first, last), counted from 1 in this session, to be profiled; `tfnn.fit` has
+            `profile`, which comes first.
+        embeddings_freq: each how many epochs to write the tables of `Embedding` layers for the projector.
+        embeddings_metadata: the file of the rows' names, from `log_dir`; or {layer name: file}.
+        image_freq: each how many epochs to show examples of a training batch as the model sees it, after
+            `fit(augment=...)` (`tfnn.fit` only).
+        confusion_freq: each how many epochs to show the confusion matrix on the validation data, which costs a pass over
+            them (`tfnn.fit` only).
+        class_names: of the confusion matrix; None numbers the classes.
+        hparams: {name: number, string or boolean} for the tab HParams, beside the final logs.
+
+    Raises:
+        ValueError: for arguments out of range; when the run begins for a confusion matrix without validation data, and
+            for `embeddings_metadata` of layers that are not there.
+
+    Example:
+        >>> board = tfnn.callbacks.TensorBoard("logs/1", update_freq=10, hparams={"learning_rate": 0.1})
+        >>> tfnn.fit(model, x, y, epochs=10, validation_split=0.1, callbacks=[board])
+    """
+
+    optional = True
+
+    def __init__(
+        self,
+        log_dir="logs",
+        histogram_freq=0,
+        write_graph=True,
+        write_images=False,
+        write_steps_per_second=False,
+        update_freq="epoch",
+        profile_batch=0,
+        embeddings_freq=0,
+        embeddings_metadata=None,
+        *,
+        image_freq=0,
+        confusion_freq=0,
+        class_names=None,
+        hparams=None,
+    ):
+        super().__init__()
+        if not isinstance(log_dir, (str, os.PathLike)) or not os.fspath(log_dir):
+            raise ValueError(f"log_dir={log_dir!r} must be a path")
+        self.log_dir, self.update_freq, self.profile_batch = os.fspath(log_dir), update_freq, profile_batch
+        self.every, self.profile_window = arguments.every(update_freq), arguments.window(profile_batch)
+        self.histogram_freq = arguments.frequency("histogram_freq", histogram_freq)
+        self.embeddings_freq = arguments.frequency("embeddings_freq", embeddings_freq)
+        self.image_freq = arguments.frequency("image_freq", image_freq)
+        self.confusion_freq = arguments.frequency("confusion_freq", confusion_freq)
+        self.write_graph, self.write_images, self.write_steps_per_second = write_graph, write_images, write_steps_per_second
+        self.embeddings_metadata = embeddings_metadata
+        self.class_names = None if class_names is None else [str(name) for name in class_names]
+        self.hparams = None if hparams is None else hparams_tab.checked(hparams)
+        self.watch = self.updates = self.runs = self.shown = None
+        self.built = None, None  # `Watch` and `Updates` in the graph of the model
+        self.fitting = False
+
+    # In the graph -----------------------------------------------------------------------------------------------------
+
+    def build(self, weights):
+        watch = Watch(keep=bool(self.histogram_freq))
+        updates = Updates(self.every, means_of(self.model)) if self.every else None
+        self.built = watch, updates
+        return watch.build(weights) + (updates.build() if updates else [])
+
+    def measure(self, facts):
+        for part in self.built:
+            if part:
+                part.measure(facts, lambda: squares(facts.gradients))
+
+    # Of a session -----------------------------------------------------------------------------------------------------
+
+    def set_model(self, model):
+        if model is not self._model:
+            self.built = None, None  # they belong to another model's graph
+        super().set_model(model)
+
+    @property
+    def step(self):
+        return int(self.model.optimizer.iterations)
+
+    @property
+    def views(self):
+        """What `tfnn.fit` shows of its run, or None under `model.fit`."""
+        run = controls.current()
+        return run and run.views
+
+    def on_train_begin(self, logs=None):
+        embeddings.check(self.model, self.embeddings_metadata)
+        self.runs = self.pending = self.watched = None
+        self.last_logs, self.wrote = {}, 0.0
+        self.fitting, self.batches = True, None
+        if self.views is None:
+            self.batches = Batches(self.model, self.every, self.profile_window, os.path.join(self.log_dir, "train"))
+        self.watch, self.updates = self.built if self.views else (None, None)
+        if self.confusion_freq and self.views and self.views.predictions is None:
+            raise ValueError(f"confusion_freq={self.confusion_freq} needs validation data that can be read again, got none")
+        if self.views is None and (self.confusion_freq or self.image_freq):
+            warnings.warn("TensorBoard shows no confusion matrix and no batches under model.fit: use tfnn.fit", stacklevel=2)
+        if self.views and self.every and self.watch is None:
+            warnings.warn("TensorBoard shows no single updates of a model with a training step of its own", stacklevel=2)
+
+    def begin(self, step):
+        """Once what a checkpoint held is restored."""
+        self.runs, self.wants_graph = Runs(self.log_dir, step), self.write_graph
+        train = self.runs["train"]
+        configuration.write(train, self.model, self.views.settings if self.views else self.params)
+        if self.write_graph and type(self.model).__name__ in ("Functional", "Sequential"):
+            train.keras_graph(self.model)
+        if self.hparams:
+            hparams_tab.begin(self.runs["hparams"], self.hparams)
+        if self.updates:
+            self.updates.begin(step)
+
+    def on_epoch_begin(self, epoch, logs=None):
+        step = self.step
+        if self.runs is None:
+            self.begin(step)
+        self.write_pending()
+        self.epoch, self.first_step, self.from_step, self.began, self.trained = epoch, step, step, time.perf_counter(), None
+        self.watched, self.to_watch = None, self.watch is not None
+        if self.updates:
+            self.updates.begin_epoch()
+
+    def on_train_end(self, logs=None):
+        self.write_pending()
+        if self.runs and self.hparams:
+            hparams_tab.end(self.runs["hparams"], numbers(self.last_logs), self.step)
+        if self.batches:
+            self.batches.close()
+        if self.runs:
+            self.runs.close()
+        self.fitting = False
+
+    def get_state(self):
+        """All that was found so far is on the disk before a checkpoint is: a resumed run begins after it."""
+        if self.runs is None:
+            return {}
+        self.write_pending()
+        state = {"first_step": self.first_step, "watched": self.watched}
+        if self.updates:
+            self.write_updates(self.step)
+            state["sums"] = self.updates.sums.numpy()
+        self.runs.flush()
+        return state
+
+    def set_state(self, state):
+        if self.runs is None:  # at the start of a run; that in mid-epoch is set again once the epoch has begun
+            return
+        self.first_step, self.watched = state["first_step"], state["watched"]
+        self.to_watch = self.watch is not None and self.watched is None
+        if self.updates:
+            self.updates.sums.assign(state["sums"])
+
+    # Of updates -------------------------------------------------------------------------------------------------------
+
+    def updates_until_due(self, update):
+        if self.watch is None:
+            return None
+        if self.watch.running and self.watch.update == update:
+            return 1
+        return self.updates.until_full(update) if self.updates else None
+
+    def on_update_begin(self, update):
+        if self.runs is None or self.views is None:
+            return
+        if self.wants_graph and update > self.runs.begun:
+            self.show_graph()
+        if self.watch is None:
+            return
+        if self.updates and (self.updates.until_full(update) <= self.every or time.perf_counter() > self.wrote + 1):
+            self.write_updates(update)
+        self.end_watch(update)
+        if self.to_watch:
+            self.watch.begin(update)
+            self.to_watch = False
+
+    def end_watch(self, update):
+        if self.watch and self.watch.running and update > self.watch.update:
+            self.watched = self.watch.end(histograms=self.due(self.histogram_freq))
+
+    def write_updates(self, step):
+        for at, values in self.updates.read(step):
+            self.runs["train"].scalars({f"batch_{name}": value for name, value in values.items()}, at)
+        self.runs.flush()
+        self.wrote = time.perf_counter()
+
+    def on_train_batch_begin(self, batch, logs=None):
+        if self.batches and not self.batches.idle:
+            self.batches.begin(self.step)
+
+    def on_train_batch_end(self, batch, logs=None):
+        if self.batches and (not self.batches.idle or not batch):
+            values = self.batches.end(first=not batch)
+            if values:
+                values |= learning_rates(self.model.optimizer)
+                self.runs["train"].scalars({f"batch_{name}": value for name, value in values.items()}, self.step)
+
+    # Of epochs --------------------------------------------------------------------------------------------------------
+
+    def due(self, freq):
+        return bool(freq) and self.epoch % freq == 0
+
+    def on_test_begin(self, logs=None):
+        if self.fitting:
+            self.end_training()
+
+    def on_test_end(self, logs=None):
+        if not self.fitting and logs:
+            runs = Runs(self.log_dir, self.step)
+            runs["validation"].scalars({f"evaluation_{k}_vs_iterations": v for k, v in numbers(logs).items()}, self.step)
+            runs.close()
+
+    def end_training(self):
+        """Of this epoch; validation follows, in which Keras resets its metrics."""
+        if self.trained is None:
+            loss = loss_of(self.model)
+            self.trained = time.perf_counter() - self.began, self.step, float(loss.count) if loss else 0.0
+
+    def on_epoch_end(self, epoch, logs=None):
+        self.end_training()
+        seconds, step, examples = self.trained
+        if self.wants_graph and self.views:
+            self.show_graph()
+        if self.updates:
+            self.write_updates(step)
+        self.end_watch(step)
+        train, weights = self.runs["train"], self.model.trainable_variables
+        names = [self.name_of(weight) for weight in weights]
+        values = {f"epoch_{name}": rate for name, rate in learning_rates(self.model.optimizer).items()}
+        values |= self.speed(seconds, step, examples) | norms("weight_norm", names, squares_of(weights))
+        if self.watched:
+            values["batch_size"] = self.watched["examples"]
+            values |= norms("gradient_norm", names, self.watched["gradients"])
+            values |= ratios(names, self.watched["steps"], self.watched["weights"])
+        elif self.batches and self.batches.batch_size:
+            values["batch_size"] = self.batches.batch_size
+        if self.views:
+            values["traces"] = self.views.traces()
+        if self.due(self.histogram_freq):
+            self.write_histograms(train, step)
+        if self.due(self.embeddings_freq):
+            embeddings.write(self.model, self.log_dir, self.embeddings_metadata)
+        if self.views and self.due(self.image_freq):
+            for name, images in pictures.of_inputs(self.views.inputs(), IMAGES).items():
+                train.images(f"inputs/{name}" if name else "inputs", images, step)
+        if self.views and self.due(self.confusion_freq):
+            self.write_confusion(step)
+        self.pending, self.watched = (step, logs, values), None
+
+    def name_of(self, weight):
+        """Its path without the model's name, which Keras counts up: the same tags for the same model built again."""
+        return weight.path.removeprefix(f"{self.model.name}/")
+
+    def speed(self, seconds, step, examples):
+        """Of the updates of this session; `examples` are those of the whole epoch."""
+        rate, updates = (step - self.from_step) / seconds, step - self.first_step
+        values = {"updates_per_second": rate}
+        if examples and updates:
+            values["examples_per_second"] = rate * examples / updates
+        if self.write_steps_per_second:
+            values["epoch_steps_per_second"] = rate
+        return values
+
+    def write_pending(self):
+        """The last epoch, once all callbacks have added to its logs."""
+        if not self.pending:
+            return
+        (step, logs, values), self.pending = self.pending, None
+        logs = self.last_logs = numbers(logs)
+        of_validation = {name for name in logs if name.startswith("val_")}
+        self.runs["train"].scalars(values | {f"epoch_{k}": v for k, v in logs.items() if k not in of_validation}, step)
+        self.runs["validation"].scalars({f"epoch_{k[4:]}": logs[k] for k in logs if k in of_validation}, step)
+        self.runs.flush()
+
+    def show_graph(self):
+        graph, self.wants_graph = self.views.graph(), False
+        if graph is not None and self.shown != (self.log_dir, graph):
+            self.runs["train"].graph(graph)
+            self.shown = self.log_dir, graph
+
+    def write_histograms(self, train, step):
+        for weight in self.model.weights:
+            name = self.name_of(weight)
+            train.histogram(f"{name}/histogram", keras.ops.convert_to_numpy(weight), step)
+            image = pictures.of_weight(keras.ops.convert_to_numpy(weight)) if self.write_images else None
+            if image is not None:
+                train.images(f"{name}/image", image, step)
+        for kind, parts in (self.watched or {}).get("histograms", {}).items():
+            for weight, part in zip(self.model.trainable_variables, parts):
+                train.histogram(f"{self.name_of(weight)}/{kind}/histogram", part, step)
+
+    def write_confusion(self, step):
+        matrix = sum(pictures.counts(labels, outputs) for labels, outputs in self.views.predictions())
+        names = self.class_names or [str(index) for index in range(len(matrix))]
+        if len(names) != len(matrix):
+            raise ValueError(f"class_names has {len(names)} names and the model {len(matrix)} classes")
+        self.runs["validation"].images("confusion", pictures.confusion(matrix, names), step)
+
+
+def numbers(logs):
+    """Those of the logs that are numbers, as floats."""
+    found = {name: np.asarray(value) for name, value in (logs or {}).items()}
+    return {name: float(value) for name, value in found.items() if value.ndim == 0 and value.dtype.kind in "fiub"}
+
+
+def learning_rates(optimizer):
+    """{"learning_rate": that of the next update}; a `MultiOptimizer` has several."""
+    run, inner = controls.current(), getattr(optimizer, "inner_optimizer", optimizer)
+    scale = float(tf.convert_to_tensor(run.learning_rate_scale)) if run else 1.0
+    parts = getattr(inner, "optimizers", None)
+    named = {f"learning_rate_{part.name}": part for part in parts} if parts else {"learning_rate": inner}
+    return {name: float(part.learning_rate) * scale for name, part in named.items()}
+
+
+squares_of = tf.function(squares, autograph=False)
+
+
+def norms(tag, names, squares):
+    """{tag: the norm over all weights, tag/layer: over a layer's}."""
+    layers = by_layer(names, squares)
+    return {tag: math.sqrt(sum(norm**2 for norm in layers.values()))} | {f"{tag}/{k}": norm for k, norm in layers.items()}
+
+
+def ratios(names, steps, before):
+    """{update_ratio/layer: |Δw|/|w|} of layers that are not zero."""
+    moved, whole = by_layer(names, steps), by_layer(names, before)
+    return {f"update_ratio/{layer}": norm / whole[layer] for layer, norm in moved.items() if whole[layer]}

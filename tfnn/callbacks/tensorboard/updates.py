@@ -1,0 +1,69 @@
+"""Values of single updates, measured in the graph into a ring of rows, which the host reads some hundreds at a time."""
+
+import tensorflow as tf
+
+ROWS = 1024
+
+
+class Updates:
+    """Loss, learning rate, gradient norm and means of each n-th update itself.
+
+    An update's step is the count of updates once it is made, so that the first is 1.
+
+    Args:
+        every: n; None for none at all.
+        means: {name: `keras.metrics.Mean`}, whose value on the update is (Σ' − Σ)/(n' − n).
+    """
+
+    def __init__(self, every, means):
+        self.every, self.means = every, means
+        self.names = ["loss", "learning_rate", "gradient_norm", *means]
+
+    def build(self):
+        self.rows = tf.Variable(tf.zeros([ROWS, len(self.names)]), trainable=False)
+        self.sums = tf.Variable(tf.zeros([len(self.means), 2]), trainable=False)  # (Σ, n) after the update before
+        return [self.rows, self.sums]
+
+    def measure(self, facts, squares):
+        """In the graph; `squares` gives the square of each gradient's norm."""
+        step = facts.update + 1
+        sums = sums_of(self.means)
+        added = tf.unstack(sums - self.sums)
+        self.sums.assign(sums)
+
+        def record():
+            norm = tf.sqrt(tf.reduce_sum(squares()))
+            row = tf.stack([facts.loss, facts.learning_rate, norm, *(part[0] / part[1] for part in added)])
+            self.rows.scatter_nd_update([[step // self.every % ROWS]], row[None])
+
+        if self.every == 1:
+            record()
+        else:
+            tf.cond(step % self.every == 0, record, lambda: None)
+
+    def begin(self, step):
+        """Of a session, in which the host has read the values up to `step`."""
+        self.written = step
+
+    def begin_epoch(self):
+        """Keras resets its metrics."""
+        self.sums.assign(tf.zeros_like(self.sums))
+
+    def until_full(self, step):
+        return self.every * ROWS - (step - self.written)
+
+    def read(self, step):
+        """[(step, {name: value})] of the updates that were made since the last reading; `step` of them are done."""
+        due = range(self.written // self.every * self.every + self.every, step + 1, self.every)
+        self.written = step
+        if not due:
+            return []
+        rows = self.rows.numpy().tolist()
+        return [(at, dict(zip(self.names, rows[at // self.every % ROWS]))) for at in due]
+
+
+def sums_of(means):
+    """(metrics, 2): Σ and n of each."""
+    if not means:
+        return tf.zeros([0, 2])
+    return tf.stack([[tf.cast(tf.convert_to_tensor(v), tf.float32) for v in (m.total, m.count)] for m in means.values()])

@@ -1,0 +1,43 @@
+"""What `fit` shows of a run to callbacks that write it down."""
+
+import itertools
+
+import keras
+import tensorflow as tf
+
+from tfnn import random
+from tfnn.controls import Views
+from tfnn.distribute import device_type
+from tfnn.training.augmentation import augmented
+from tfnn.training.evaluate import prediction_for
+
+
+def views_of(graph, source, validation, validation_steps, settings):
+    """The `Views` of a run: what it trains on, its graph, and its answers on the validation data."""
+    steps = graph.step.augmentation
+
+    def inputs():
+        batch, examples = source.sample()
+        layers = [layer for layer in steps if isinstance(layer, keras.layers.Layer)]
+        state = [(variable, tf.identity(variable)) for layer in layers for variable in layer.variables]
+        with random.scope(graph.controls.seed.value(), tf.constant(source.passes), examples):
+            x, _, _ = augmented(steps, *keras.utils.unpack_x_y_sample_weight(batch))
+        for variable, value in state:  # a layer that draws from a generator of its own must draw the same afterwards
+            variable.assign(value)
+        return x
+
+    def predictions():
+        answer = prediction_for(graph.compiled.model, validation.batch_spec)
+        for batch in itertools.islice(validation, validation_steps):
+            yield keras.utils.unpack_x_y_sample_weight(batch)[1], answer(batch)
+        validation.close()
+
+    where = {"device": device_type(graph.strategy), "jit_compile": graph.jit_compile, "rebatch": graph.rebatch}
+    what = {"augment": ", ".join(getattr(step, "name", None) or getattr(step, "__name__", str(step)) for step in steps)}
+    return Views(
+        settings=settings | what | where,
+        graph=graph.traced_graph,
+        traces=lambda: graph.traces,
+        inputs=inputs,
+        predictions=None if validation is None or validation.once else predictions,
+    )
