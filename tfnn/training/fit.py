@@ -8,11 +8,11 @@ import keras
 from tfnn import controls
 from tfnn.callbacks import Checkpoint
 from tfnn.data.growable import Growable
+from tfnn.training.array_graph import ArrayGraph
 from tfnn.training.arrays import Arrays
 from tfnn.training.augmentation import soften_labels, steps_of
 from tfnn.training.compiled import Compiled
 from tfnn.training.evaluate import evaluation_for, run_evaluation
-from tfnn.training.graph import ArrayGraph, StreamGraph
 from tfnn.training.inputs import integer
 from tfnn.training.introduction import form_of, introduction, reason_for_new_trace
 from tfnn.training.memory import Memory
@@ -20,6 +20,7 @@ from tfnn.training.profile import Profile
 from tfnn.training.run import Run
 from tfnn.training.saving import Saver, Terminated, check_same, found, heeding_sigterm, settings_of
 from tfnn.training.sources import source_of, split
+from tfnn.training.stream_graph import StreamGraph
 from tfnn.training.views import views_of
 from tfnn.training.xla import choose_jit
 
