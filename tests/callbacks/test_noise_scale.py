@@ -205,6 +205,17 @@ def test_a_resumed_run_tells_the_same_to_the_last_bit(tmp_path):
     assert again["critical_batch_size"] == history["critical_batch_size"] and again["noise_scale"] == history["noise_scale"]
 
 
+def test_one_callback_measures_models_in_turn():
+    """The graph that the first model still holds writes variables that the callback no longer reads."""
+    quiet, noisy, noise = Quadratic(8, start=50.0), Quadratic(8, start=0.5), NoiseScale(interval=1)
+    models = [problem.model(tfnn.optimizers.SGD(0.0)) for problem in (quiet, noisy)]
+    told = []
+    for model, problem in zip([*models, models[0]], (quiet, noisy, quiet)):
+        tfnn.fit(model, problem.x, problem.x, 8, 1, 0, [noise], accumulate=2, seed=1)
+        told.append(noise.total)
+    assert told[2] == told[0] != told[1]
+
+
 # What is told, and refused -----------------------------------------------------------------------------------------------
 
 OPTIMIZERS = {
