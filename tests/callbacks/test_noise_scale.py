@@ -272,6 +272,10 @@ def test_arguments_are_checked_at_once(case):
         make()
 
 
+def test_an_interval_may_be_a_number_of_numpys():
+    assert NoiseScale(np.int64(3)).interval == 3
+
+
 def own_step():
     inputs = keras.Input((4,))
     model = OwnTrainStep(inputs, keras.layers.Dense(4)(inputs))
@@ -286,7 +290,7 @@ REFUSED = {
         lambda: [NoiseScale()],
         "NoiseScale compares .* half the batch_size and accumulate=2",
     ),
-    "larger batches": (None, lambda: [NoiseScale(), REBATCH()], "NoiseScale compares .* accumulate=2"),
+    "larger batches": (None, lambda: [NoiseScale(), REBATCH()], "NoiseScale compares .* what grows the batch mode='accumulate'"),
     "a train_step": (own_step, lambda: [NoiseScale()], "NoiseScale measures gradients, which a model with its own train_step"),
 }
 

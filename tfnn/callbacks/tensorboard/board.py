@@ -96,8 +96,8 @@ class TensorBoard(controls.Probe):
         self.image_freq = arguments.frequency("image_freq", image_freq)
         self.confusion_freq = arguments.frequency("confusion_freq", confusion_freq)
         self.write_graph, self.write_images, self.write_steps_per_second = write_graph, write_images, write_steps_per_second
-        self.embeddings_metadata = embeddings_metadata
-        self.class_names = None if class_names is None else [str(name) for name in class_names]
+        self.embeddings_metadata = arguments.files(embeddings_metadata)
+        self.class_names = arguments.names(class_names)
         self.hparams = None if hparams is None else hparams_tab.checked(hparams)
         self.watch = self.updates = self.runs = self.shown = None
         self.built = None, None, None  # a model, `Watch` and `Updates` in the graph of it
