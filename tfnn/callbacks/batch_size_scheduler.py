@@ -126,12 +126,14 @@ def check_plan(plan, by):
 
 def plain(number):
     """What a schedule gives, a tensor or a float, as a Python number: an int where its value is one."""
-    number = np.asarray(number).item() if hasattr(number, "__array__") else number
+    number = np.asarray(number).item() if hasattr(number, "__array__") and np.size(number) == 1 else number
     return int(number) if isinstance(number, float) and number.is_integer() else number
 
 
 def whole(number, what):
     try:
-        return operator.index(number)
+        if not isinstance(number, bool):
+            return operator.index(number)
     except TypeError:
-        raise ValueError(f"{what} must be an integer, got {number!r}") from None
+        pass
+    raise ValueError(f"{what} must be an integer, got {number!r}")
