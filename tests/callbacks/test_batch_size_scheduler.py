@@ -62,6 +62,23 @@ def test_each_update_has_the_mean_over_the_planned_examples(schedule, by, size_a
     assert history.history["batch_size"][-1] == sizes[-1]
 
 
+@pytest.mark.parametrize(
+    "schedule, by, size_at, steps",
+    [
+        ({0: 4, 2: 9, 9: 12}, "update", lambda epoch, update: 4 if update < 2 else 9 if update < 9 else 12, None),
+        ({0: 4, 3: 22}, "update", lambda epoch, update: 4 if update < 3 else 22, None),  # 22 divides all examples, not the rest
+        ({0: 4, 1: 9}, "epoch", lambda epoch, update: 4 if update < 5 else 9, 5),  # epochs that go on in the same pass
+    ],
+)
+def test_under_xla_the_last_of_an_epoch_is_what_the_sizes_before_it_left(schedule, by, size_at, steps):
+    model, growth = linear(rate=0.05), BatchSizeScheduler(schedule, by, "rebatch")
+    options = dict(shuffle=False, jit_compile=True, steps_per_epoch=steps)
+    history = tfnn.fit(model, X, Y, 4, 2, 0, [growth], **options)
+    expected, sizes = reference(size_at, 1 if steps else 2, 0.05)
+    np.testing.assert_allclose(model.get_weights()[0], expected, rtol=1e-4, atol=1e-5)
+    assert history.updates == len(sizes)
+
+
 def test_a_dict_by_update_interrupts_only_where_a_size_begins():
     growth = BatchSizeScheduler({3: 8, 10: 16}, "update")
     assert [growth.updates_until_due(update) for update in (0, 2, 3, 9, 10, 99)] == [3, 1, 7, 1, None, None]

@@ -290,7 +290,7 @@ REFUSED = {
         lambda: [NoiseScale()],
         "NoiseScale compares .* half the batch_size and accumulate=2",
     ),
-    "larger batches": (None, lambda: [NoiseScale(), REBATCH()], "NoiseScale compares .* what grows the batch mode='accumulate'"),
+    "larger batches": (None, lambda: [NoiseScale(), REBATCH()], "compares .* and what grows the batch mode='accumulate'"),
     "a train_step": (own_step, lambda: [NoiseScale()], "NoiseScale measures gradients, which a model with its own train_step"),
 }
 

@@ -22,7 +22,7 @@ class BatchSizeScheduler(BatchSteering):
     - mode="rebatch": batches are really larger, of any size (of whole batches where a stream is read), with the memory that
       they need, which `tfnn.fit` measures before.
       BatchNorm's moments are those of the whole batch: other weights result than with "accumulate". Under XLA each size is
-      traced.
+      traced, with the size of an epoch's last batch: twice where it begins inside an epoch.
 
     A batch of k times the first size is expected to bear a rate of k times η: `scale_learning_rate`.
 
