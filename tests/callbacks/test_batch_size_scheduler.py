@@ -100,6 +100,14 @@ def test_a_k_fold_batch_takes_a_k_fold_rate_also_where_it_is_rounded():
     np.testing.assert_allclose(scaled.get_weights()[0], fixed.get_weights()[0], rtol=1e-5)
 
 
+def test_a_batch_may_be_larger_than_a_short_epoch_and_no_larger_than_the_data():
+    growth = lambda size: [BatchSizeScheduler({0: 4, 1: size})]
+    history = tfnn.fit(linear(), X, Y, 4, 2, 0, growth(12), steps_per_epoch=2)
+    assert history.history["batch_size"] == [4, 12]
+    with pytest.raises(ValueError, match="batch size 48 must be between .* the 44 training examples"):
+        tfnn.fit(linear(), X, Y, 4, 2, 0, growth(48), steps_per_epoch=2)
+
+
 class Stop(Exception):
     pass
 

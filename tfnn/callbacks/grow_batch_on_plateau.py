@@ -55,7 +55,7 @@ class GrowBatchOnPlateau(OnPlateau, BatchSteering):
     def on_epoch_begin(self, epoch, logs=None):
         super().on_epoch_begin(epoch)
         if self.max_batch_size is not None:
-            largest.check_range(self.max_batch_size, self.controls.first_batch_size, self.controls.rows)
+            largest.check_range(self.max_batch_size, self.controls.first_batch_size, self.controls.available)
             self.controls.check(self.max_batch_size)
 
     def on_epoch_end(self, epoch, logs=None):
@@ -64,7 +64,7 @@ class GrowBatchOnPlateau(OnPlateau, BatchSteering):
 
     def act(self, epoch):
         before = round(float(self.controls.planned_batch_size))
-        most = self.max_batch_size or self.controls.rows or math.inf
+        most = self.max_batch_size or self.controls.available or math.inf
         size = min(math.ceil(before * self.factor), most)
         if size <= before:
             return False
