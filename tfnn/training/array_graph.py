@@ -20,12 +20,15 @@ class ArrayGraph(TrainingGraph):
 
     # Over updates and micro-batches: in the cross-replica context -----------------------------------------------------
 
-    def run(self, data, order, at, limit, passes, fresh, batch_size):
-        """Up to `limit` updates of `batch_size` examples, or of micro-batches of so many; see `size_of_batches`."""
+    def run(self, data, order, at, limit, passes, fresh, batch_size, tail):
+        """Up to `limit` updates of `batch_size` examples, or of micro-batches of so many; see `size_of_batches`.
+
+        `tail` examples are left where no more whole batches are: of all rows, unless the size has changed in this pass.
+        """
         logs = self.first_logs(batch_of(spec_of(data)))
 
         def updates():
-            result = self.updates(logs, data, order, at, limit, passes, fresh, batch_size)
+            result = self.updates(logs, data, order, at, limit, passes, fresh, batch_size, tail)
             return result.good, result
 
         good, result = self.undone_where_bad(updates, self.jit_compile)
@@ -38,7 +41,7 @@ class ArrayGraph(TrainingGraph):
             return self.micro_batch
         return self.controls.batch_size if self.static else None
 
-    def updates(self, logs, data, order, at, limit, passes, fresh, size):
+    def updates(self, logs, data, order, at, limit, passes, fresh, size, tail):
         """Up to `limit` updates from position `at` of `order`, the order of all examples in pass number `passes`."""
         rows, size = order.shape[0], self.controls.size.value() if size is None else size
         reset_metrics(self.compiled.model, fresh)
@@ -71,7 +74,7 @@ class ArrayGraph(TrainingGraph):
         else:  # the tail, of a static shape of its own, comes after the loop: a branch inside costs XLA a third of the time
             full = lambda at, updates, good, logs: (at + size <= rows) & (updates < limit) & good
             state = loop(full, lambda *state: update(*state, size), state)
-            if rows % size:  # a loop of one turn: a tf.cond here takes XLA over thirty times as long to compile
-                state = loop(more, lambda *state: update(*state, rows % size), state)
+            if tail:  # a loop of one turn: a tf.cond here takes XLA over thirty times as long to compile
+                state = loop(more, lambda *state: update(*state, tail), state)
         at, updates, good, logs = state
         return self.results(at, updates, good, at >= rows, logs)

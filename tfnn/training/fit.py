@@ -240,7 +240,7 @@ def graph_for(model, source, accumulate, growth, jit_compile, augmentation, guar
     settings = kind, source.micro_batch or 1, sums, rebatch, jit_compile, augmentation, guard, probes
     held, form = getattr(model, "_tfnn_graph", None), form_of(source)
     new_trace = reason_for_new_trace(held, settings, form)
-    if held and held[0] == settings and held[1].compiled.current:
+    if held and held[0] == settings and held[1].compiled.current and held[1].heard:
         graph = held[1]
     else:
         graph = kind(model, *settings[1:])

@@ -81,6 +81,12 @@ class TrainingGraph:
             self.compiled.check_summable()
         for probe in self.probes:
             probe.variables = probe.build(self.compiled.weights)
+        self.measured = [probe.variables for probe in self.probes]
+
+    @property
+    def heard(self):
+        """Whether the probes still read the variables that this graph writes: a graph of another model gives them others."""
+        return all(probe.variables is variables for probe, variables in zip(self.probes, self.measured))
 
     def build_own_step(self, batch_spec):
         """Has a model with a step of its own create all variables, by tracing it: a checkpoint can then set them."""
@@ -110,7 +116,7 @@ class TrainingGraph:
     def state(self):
         """All variables that `run` changes."""
         variables = variables_of(self.compiled.model, self.step.augmentation).values()
-        measured = [variable for probe in self.probes for variable in probe.variables]
+        measured = [variable for variables in self.measured for variable in variables]
         return [v.value if isinstance(v, keras.Variable) else v for v in variables] + [self.controls.examples, *measured]
 
     def examine(self, batch, stream):
