@@ -122,4 +122,6 @@ def save(traced, labels, folder, work):
         file = pathlib.Path(work, pathlib.Path(LABELS).name)
         file.write_text("\n".join(labels) + "\n", encoding="utf-8")
         module.labels = tf.saved_model.Asset(str(file))
-    tf.saved_model.save(module, str(folder), signatures=traced.served)
+    # Gradients of its own, as SiLU has, cannot be saved of a frozen graph, and nothing that answers asks for them.
+    options = tf.saved_model.SaveOptions(experimental_custom_gradients=False)
+    tf.saved_model.save(module, str(folder), signatures=traced.served, options=options)
