@@ -14,7 +14,7 @@ import sys
 import numpy as np
 import tensorflow as tf
 
-from tfnn.data.pixels import SUFFIXES, decode
+from tfnn.data.pixels import FORMATS, SUFFIXES, decode
 from tfnn.serving import Bundle
 
 BATCH = 32
@@ -41,7 +41,7 @@ def run(options):
     bad = as_csv(rows, bundle.labels) if options.csv else as_text(rows, bundle.labels, options.top, files)
     if bad:
         more = f", and {len(bad) - 1} more" if len(bad) > 1 else ""
-        raise ValueError(f"{bad[0]}: not a readable PNG, JPEG, GIF or BMP image{more}")
+        raise ValueError(f"{bad[0]}: not a readable {FORMATS} image{more}")
     return 0
 
 

@@ -5,6 +5,7 @@ import pathlib
 import numpy as np
 import tensorflow as tf
 
+from tfnn.data.pixels import FORMATS
 from tfnn.serving import manifest
 
 
@@ -56,7 +57,7 @@ class Bundle:
             raise ValueError(f"{self.path}: does not name classes of encoded images")
         answer = self.ask("image_bytes", image_bytes=[encoded])
         if not answer["ok"][0]:
-            raise ValueError("not a readable PNG, JPEG, GIF or BMP image")
+            raise ValueError(f"not a readable {FORMATS} image")
         return ranked(self.labels, answer["probabilities"][0])
 
 

@@ -5,6 +5,7 @@ import contextlib
 import numpy as np
 import tensorflow as tf
 
+from tfnn.data.pixels import FORMATS
 from tfnn.serving.server.pixels import pixels
 from tfnn.serving.server.refused import Refused
 from tfnn.serving.server.tensors import NAMES
@@ -66,7 +67,7 @@ class Signature:
                 counts = [pixels(encoded) for encoded in array]
                 unreadable = [place for place, each in enumerate(counts) if not each]
                 if unreadable and "ok" not in self.outputs:
-                    raise Refused(f"{name}: no readable PNG, JPEG, GIF or BMP image at place {unreadable[0]}")
+                    raise Refused(f"{name}: no readable {FORMATS} image at place {unreadable[0]}")
                 array[unreadable] = b""
                 count += sum(filter(None, counts))
         if count > most:
