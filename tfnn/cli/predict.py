@@ -10,6 +10,7 @@ A signature that takes no images is asked with .npz files, which hold an array f
 import csv
 import pathlib
 import sys
+import zipfile
 
 import numpy as np
 import tensorflow as tf
@@ -83,9 +84,9 @@ def ask_pixels(bundle, signature, file):
 
 def arrays(file):
     try:
-        with np.load(file) as content:
+        with zipfile.ZipFile(file), np.load(file) as content:
             return dict(content)
-    except (ValueError, OSError) as error:
+    except (ValueError, OSError, zipfile.BadZipFile) as error:
         raise ValueError(f"{file}: cannot be read ({str(error).splitlines()[0]})") from None
 
 
@@ -117,7 +118,7 @@ def named(answer, labels, top):
 def as_csv(rows, labels):
     """Prints a table; gives those that could not be read, whose cells are empty."""
     rows = [(what, columns(answer, labels) if ok else {}, ok) for what, answer, ok in rows]
-    head = max((cells for _, cells, _ in rows), key=len)
+    head = max((cells for _, cells, _ in rows), key=len, default={})
     table = csv.DictWriter(sys.stdout, ["file", "ok", *head], lineterminator="\n")
     table.writeheader()
     table.writerows({"file": what, "ok": int(ok), **cells} for what, cells, ok in rows)

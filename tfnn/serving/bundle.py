@@ -7,6 +7,7 @@ import tensorflow as tf
 
 from tfnn.data.pixels import FORMATS
 from tfnn.serving import manifest
+from tfnn.serving.errors import essence
 
 
 class Bundle:
@@ -45,7 +46,10 @@ class Bundle:
         specs = function.structured_input_signature[1]
         if inputs.keys() != specs.keys():
             raise ValueError(f"{signature} takes {', '.join(specs)}, not {', '.join(inputs) or 'nothing'}")
-        return {name: answer.numpy() for name, answer in function(**cast(inputs, specs)).items()}
+        try:
+            return {name: answer.numpy() for name, answer in function(**cast(inputs, specs)).items()}
+        except tf.errors.InvalidArgumentError as error:
+            raise ValueError(f"{signature} cannot take these inputs ({essence(error)})") from None
 
     def classify(self, encoded):
         """[(class name, probability)] of one encoded image, the most probable first.

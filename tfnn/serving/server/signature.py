@@ -6,6 +6,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfnn.data.pixels import FORMATS
+from tfnn.serving.errors import essence
 from tfnn.serving.server.pixels import pixels
 from tfnn.serving.server.refused import Refused
 from tfnn.serving.server.tensors import NAMES
@@ -97,10 +98,3 @@ def blank(name, spec):
     if spec.dtype == tf.string:
         return np.full(shape, tf.io.encode_png(np.zeros([32, 32, 3], np.uint8)).numpy() if name == ENCODED else b"", object)
     return np.zeros(shape, spec.dtype.as_numpy_dtype)
-
-
-def essence(error):
-    """The line of TensorFlow's message that says what is wrong."""
-    lines = [line.strip() for line in error.message.splitlines()]
-    lines = [line for line in lines if line and not line.startswith(("Graph execution", "Detected at", "<stack", "[["))]
-    return lines[0].split(" [Op:")[0] if lines else "the input cannot be taken"
