@@ -205,6 +205,14 @@ def test_a_resumed_run_tells_the_same_to_the_last_bit(tmp_path):
     assert again["critical_batch_size"] == history["critical_batch_size"] and again["noise_scale"] == history["noise_scale"]
 
 
+def test_layers_of_a_sequential_go_by_their_own_names():
+    model, noise = keras.Sequential([keras.Input((4,)), keras.layers.Dense(1, name="dense")]), NoiseScale(interval=1)
+    model.compile(tfnn.optimizers.SGD(0.1), "mse")
+    x = Quadratic(4).x
+    tfnn.fit(model, x, x[:, :1], 8, 1, 0, [noise], accumulate=2)
+    assert list(noise.layers) == ["dense"] and noise.layers["dense"] == noise.total
+
+
 def test_one_callback_measures_models_in_turn():
     """The graph that the first model still holds writes variables that the callback no longer reads."""
     quiet, noisy, noise = Quadratic(8, start=50.0), Quadratic(8, start=0.5), NoiseScale(interval=1)

@@ -88,7 +88,8 @@ class NoiseScale(Probe):
     # In the graph --------------------------------------------------------------------------------------------------------
 
     def build(self, weights):
-        self.paths = [weight.path.rpartition("/")[0] for weight in weights]
+        begin = f"{self.model.name}/"  # of the paths in a Sequential, which Keras counts up
+        self.paths = [weight.path.removeprefix(begin).rpartition("/")[0] for weight in weights]
         # of tr Σ, |G|² and 1 (by which they are too small at first), for each weight: in one, as each costs a read of its own
         self.averages = tf.Variable(tf.zeros([3, len(weights)]), trainable=False)
         self.rate = tf.Variable(math.nan, trainable=False)  # η/b
@@ -130,7 +131,7 @@ class NoiseScale(Probe):
 
     @property
     def layers(self):
-        """{path of a layer: the `Moments` of its weights}, in the model's order."""
+        """{path of a layer in the model: the `Moments` of its weights}, in the model's order."""
         averages, paths = self.averages.numpy(), self.paths
         return {layer: self.moments(averages[:, [path == layer for path in paths]]) for layer in dict.fromkeys(paths)}
 
