@@ -224,6 +224,15 @@ def test_one_callback_measures_models_in_turn():
     assert told[2] == told[0] != told[1]
 
 
+def test_a_second_run_measures_anew():
+    problem, noise = Quadratic(8, start=0.5), NoiseScale(interval=1)
+    model, told = problem.model(tfnn.optimizers.SGD(0.0)), []
+    for _ in range(2):
+        tfnn.fit(model, problem.x, problem.x, 8, 1, 0, [noise], accumulate=2, seed=1)
+        told.append(noise.total)
+    assert told[0] == told[1]
+
+
 # What is told, and refused -----------------------------------------------------------------------------------------------
 
 OPTIMIZERS = {

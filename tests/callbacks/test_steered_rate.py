@@ -180,3 +180,10 @@ def test_a_rate_that_was_set_counts_under_xla():
     train(tfnn.fit, model, LearningRateScheduler({0: 0.5}), jit_compile=True)
     for found, wanted in zip(model.get_weights(), weights_by_hand([0.5] * 6)):
         np.testing.assert_allclose(found, wanted, rtol=1e-5, atol=1e-6)
+
+
+def test_a_rate_can_be_set_by_hand_after_a_callback_made_it_a_schedule():
+    model = compiled(tfnn.optimizers.SGD(0.1))
+    train(tfnn.fit, model, LearningRateScheduler(tfnn.schedules.Cosine(0.1, 100), by="update"))
+    model.optimizer.learning_rate = 0.3
+    assert float(model.optimizer.learning_rate) == np.float32(0.3)

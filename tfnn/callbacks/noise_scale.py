@@ -112,6 +112,8 @@ class NoiseScale(Probe):
                 f"{type(self).__name__} compares the gradients of the micro-batches of an update, and here an update is one"
                 " piece: give tfnn.fit half the batch_size and accumulate=2, and what grows the batch mode='accumulate'"
             )
+        for variable, value in zip(self.variables, (0.0, math.nan)):  # a second run measures anew
+            variable.assign(tf.fill(variable.shape, value))
 
     def on_epoch_begin(self, epoch, logs=None):
         super().on_epoch_begin(epoch, logs)

@@ -62,6 +62,8 @@ class Optimizer(keras.optimizers.Optimizer):
     def learning_rate(self, value):
         if isinstance(value, (numbers.Real, tf.Tensor)):
             value = checked("learning_rate", value)
+            if hasattr(self._learning_rate, "assign"):  # a variable, or a schedule that a callback made settable
+                return self._learning_rate.assign(value)
         keras.optimizers.Optimizer.learning_rate.fset(self, value)
 
     # State -----------------------------------------------------------------------------------------------------------
