@@ -136,4 +136,5 @@ def save(traced, labels, folder, work):
         file = pathlib.Path(work, pathlib.Path(LABELS).name)
         file.write_text("\n".join(labels) + "\n", encoding="utf-8")
         module.labels = tf.saved_model.Asset(str(file))
-    tf.saved_model.save(module, str(folder), signatures=traced.served)
+    options = tf.saved_model.SaveOptions(experimental_custom_gradients=False)  # silu's cannot be saved, and none is asked for
+    tf.saved_model.save(module, str(folder), signatures=traced.served, options=options)

@@ -12,6 +12,8 @@ from typing import NamedTuple
 import tensorflow as tf
 from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
 
+from tfnn.serving import graphs
+
 SAVED_MODEL = "tf_saved_model"
 
 
@@ -30,12 +32,25 @@ def to_onnx(raw, saved, file):
     inputs = {tensor.name: spec.name for tensor, spec in zip(frozen.inputs, raw.structured_input_signature[0])}
     outputs = {tensor.name: name for tensor, name in zip(frozen.outputs, sorted(raw.structured_outputs))}
     tf2onnx.convert.from_graph_def(
-        frozen.graph.as_graph_def(),
+        to_inline(frozen.graph.as_graph_def()),
         input_names=list(inputs),
         output_names=list(outputs),
         tensors_to_rename=inputs | outputs,
         output_path=str(file),
     )
+
+
+def to_inline(graph):
+    """With calls that tf2onnx puts the called function's operations in the place of: ONNX has none.
+
+    Else those to what Keras has XLA compile, such as grouped convolutions, would stay, and those that could have state.
+    """
+    for part in (*graphs.nodes(graph), *graph.library.function):
+        for mark in ("_XlaMustCompile", "_noinline"):
+            part.attr.pop(mark, None)
+    for node in graphs.nodes(graph):
+        node.op = node.op.replace("StatefulPartitionedCall", "PartitionedCall")
+    return graph
 
 
 def to_openvino(raw, saved, file):
