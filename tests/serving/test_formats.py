@@ -81,9 +81,10 @@ def test_mobilenet_v2_is_answered_as_by_keras(format, tmp_path):
     np.testing.assert_allclose(ask(path, image=images)["probabilities"], model(images, training=False), rtol=1e-4)
 
 
-def test_grouped_convolutions_and_swish_are_answered_as_by_keras(format, tmp_path):
+def test_grouped_convolutions_swish_and_gelu_are_answered_as_by_keras(format, tmp_path):
     """As in ConvNeXt, a kernel that Keras has XLA compile; as in EfficientNet, an activation with a gradient of its own."""
     grouped = [layers.Conv2D(8, 3, groups=4), layers.DepthwiseConv2D(7, padding="same"), layers.Activation("silu")]
+    grouped.append(layers.Dense(6, "gelu"))
     head = [layers.GlobalAveragePooling2D(), layers.Dense(3, "softmax")]
     model = keras.Sequential([keras.Input((9, 9, 4), name="image"), *grouped, *head])
     images = draw(3, 9, 9, 4)

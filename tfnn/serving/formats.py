@@ -9,6 +9,7 @@ import logging
 from collections.abc import Callable
 from typing import NamedTuple
 
+import numpy as np
 import tensorflow as tf
 from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
 
@@ -36,8 +37,18 @@ def to_onnx(raw, saved, file):
         input_names=list(inputs),
         output_names=list(outputs),
         tensors_to_rename=inputs | outputs,
+        custom_op_handlers={"Erfc": (erfc, [])},
         output_path=str(file),
     )
+
+
+def erfc(graph, node, name, _):
+    """1 − erf(x), of which Keras's gelu consists and tf2onnx knows the second part alone."""
+    shapes, dtypes = node.output_shapes, node.output_dtypes
+    one = graph.make_const(f"{name}/one", np.ones((), np.float32)).output[0]
+    erf = graph.make_node("Erf", node.input, shapes=shapes, dtypes=dtypes).output[0]
+    graph.remove_node(node.name)
+    graph.make_node("Sub", [one, erf], name=name, outputs=node.output, shapes=shapes, dtypes=dtypes)
 
 
 def to_inline(graph):
