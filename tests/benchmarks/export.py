@@ -37,8 +37,8 @@ def rows():
             "bundle (asked 8)", ours, {"model.predict": times(model.predict, image, verbose=0)}, "ms/image", SCALE
         )
         model.export(folder / "keras", verbose=False)
-        served = tf.saved_model.load(folder / "keras").serve
-        plain = times(lambda: served(tf.constant(image)).numpy())
+        keras_export = tf.saved_model.load(folder / "keras")
+        plain = times(lambda: keras_export.serve(tf.constant(image)).numpy())
         yield from compare("bundle (asked 1.7)", ours, {"model.export": plain}, "ms/image", SCALE, rounds=15)
         for name, (format, packages) in OTHERS.items():
             if all(map(importlib.util.find_spec, packages)):
