@@ -73,10 +73,15 @@ class Controls:
             ValueError: as `check` does.
         """
         self.check(size)
-        low, rows = self.smallest, self.rows or size
+        low, rows = self.smallest, self.available or size
         rounded = size if self.exact else min(round(size / low), rows // low) * low
         linear = size / self.first_batch_size if scale_learning_rate else 1.0
         self.set(rounded, size, scale=rounded / size * linear)
+
+    @property
+    def available(self):
+        """The number of training examples, of which an epoch may have fewer; None where nobody knows."""
+        return self.population or self.rows
 
     @property
     def smallest(self):
@@ -89,9 +94,9 @@ class Controls:
         Raises:
             ValueError: with what was asked for and what there is.
         """
-        if not self.smallest <= size <= (self.rows or size):
+        if not self.smallest <= size <= (self.available or size):
             held = "1" if self.exact else f"the micro-batch of {self.smallest}, which the graph holds from the start,"
-            raise ValueError(f"batch size {size} must be between {held} and the {self.rows} training examples")
+            raise ValueError(f"batch size {size} must be between {held} and the {self.available} training examples")
         self.check_memory(size)
 
     def set(self, batch_size, planned, scale):

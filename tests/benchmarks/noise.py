@@ -9,8 +9,8 @@ import statistics
 import keras
 
 import tfnn
-from tests.benchmarks.fit import dense, small_cnn
-from tests.benchmarks.timing import Row, compare
+from tests.benchmarks.fit import dense
+from tests.benchmarks.timing import Row
 
 EPOCHS, RATES, FIXED = 30, (0.02, 0.05, 0.1, 0.2), (2, 4, 8, 16)  # micro-batches of 16
 TUNING, TESTING = (101, 102), range(1, 6)
@@ -62,19 +62,3 @@ def rows():
         what = f"by noise, rate {rates[grows]}"
         yield Row(what, f"batch {16 * k}, rate {rates[side]}", ours, accuracy, "% right", ours / accuracy)
         yield Row(what, f"batch {16 * k}, rate {rates[side]}", our_updates, updates, "updates", updates / our_updates)
-
-
-def overhead(rounds=7, **options):
-    """An epoch of the digits with `NoiseScale` and one without, in turn."""
-    digits = tfnn.data.digits()
-    flat_x, y = flat(digits.train)
-    for name, build, x in ("dense", dense, flat_x), ("small CNN", small_cnn, digits.train.x.astype("float32") / 16):
-        for k in 2, 4:
-            plain, measured = run_of(build, x, y, k, []), run_of(build, x, y, k, [tfnn.callbacks.NoiseScale(**options)])
-            yield from compare(f"{name}, 16 × {k}, noise measured", measured, {"tfnn.fit without": plain}, rounds=rounds)
-
-
-def run_of(build, x, y, accumulate, callbacks):
-    model = build()
-    model.compile(tfnn.optimizers.SGD(0.05, momentum=0.9), "sparse_categorical_crossentropy")
-    return lambda: tfnn.fit(model, x, y, 16, 5, 0, callbacks, accumulate=accumulate)

@@ -62,6 +62,23 @@ def test_each_update_has_the_mean_over_the_planned_examples(schedule, by, size_a
     assert history.history["batch_size"][-1] == sizes[-1]
 
 
+@pytest.mark.parametrize(
+    "schedule, by, size_at, steps",
+    [
+        ({0: 4, 2: 9, 9: 12}, "update", lambda epoch, update: 4 if update < 2 else 9 if update < 9 else 12, None),
+        ({0: 4, 3: 22}, "update", lambda epoch, update: 4 if update < 3 else 22, None),  # 22 divides all examples, not the rest
+        ({0: 4, 1: 9}, "epoch", lambda epoch, update: 4 if update < 5 else 9, 5),  # epochs that go on in the same pass
+    ],
+)
+def test_under_xla_the_last_of_an_epoch_is_what_the_sizes_before_it_left(schedule, by, size_at, steps):
+    model, growth = linear(rate=0.05), BatchSizeScheduler(schedule, by, "rebatch")
+    options = dict(shuffle=False, jit_compile=True, steps_per_epoch=steps)
+    history = tfnn.fit(model, X, Y, 4, 2, 0, [growth], **options)
+    expected, sizes = reference(size_at, 1 if steps else 2, 0.05)
+    np.testing.assert_allclose(model.get_weights()[0], expected, rtol=1e-4, atol=1e-5)
+    assert history.updates == len(sizes)
+
+
 def test_a_dict_by_update_interrupts_only_where_a_size_begins():
     growth = BatchSizeScheduler({3: 8, 10: 16}, "update")
     assert [growth.updates_until_due(update) for update in (0, 2, 3, 9, 10, 99)] == [3, 1, 7, 1, None, None]
@@ -81,6 +98,14 @@ def test_a_k_fold_batch_takes_a_k_fold_rate_also_where_it_is_rounded():
     tfnn.fit(scaled, X, Y, 4, 1, 0, [BatchSizeScheduler({0: 10}, scale_learning_rate=True)], shuffle=False)
     tfnn.fit(fixed, X, Y, 8, 1, 0, shuffle=False)
     np.testing.assert_allclose(scaled.get_weights()[0], fixed.get_weights()[0], rtol=1e-5)
+
+
+def test_a_batch_may_be_larger_than_a_short_epoch_and_no_larger_than_the_data():
+    growth = lambda size: [BatchSizeScheduler({0: 4, 1: size})]
+    history = tfnn.fit(linear(), X, Y, 4, 2, 0, growth(12), steps_per_epoch=2)
+    assert history.history["batch_size"] == [4, 12]
+    with pytest.raises(ValueError, match="batch size 48 must be between .* the 44 training examples"):
+        tfnn.fit(linear(), X, Y, 4, 2, 0, growth(48), steps_per_epoch=2)
 
 
 class Stop(Exception):
@@ -121,6 +146,7 @@ REFUSED = {
     "mode": (lambda: BatchSizeScheduler({}, mode="grow"), "mode='grow' must be"),
     "kind": (lambda: BatchSizeScheduler(64), "schedule=64 must be a dict {epoch: batch size} or a function"),
     "fraction": (lambda: BatchSizeScheduler({0: 1.5}), "must be an integer, got 1.5"),
+    "truth": (lambda: BatchSizeScheduler({0: True}), "the batch size from epoch 0 on must be an integer, got True"),
     "not positive": (lambda: BatchSizeScheduler({2: 0}), "must be positive, got 0"),
     "no time": (lambda: BatchSizeScheduler({"a": 3}, "update"), "an update of the schedule must be an integer, got 'a'"),
     "before the start": (lambda: BatchSizeScheduler({-1: 3}), "must be at least 0, got -1"),
@@ -130,6 +156,7 @@ REFUSED_IN_A_RUN = {
     "above the data": (BatchSizeScheduler({99: 45}, "update"), "batch size 45 must be between .* the 44 training examples"),
     "above the data, larger batches": (BatchSizeScheduler({99: 45}, mode="rebatch"), "between 1 and the 44 training"),
     "a fraction": (BatchSizeScheduler(lambda update: update + 4.5, "update"), "size of update 0 must be an integer, got 4.5"),
+    "several": (BatchSizeScheduler(lambda epoch: np.array([4, 8])), "of epoch 0 must be an integer, got array"),
     "a falling schedule": (BatchSizeScheduler(tfnn.schedules.Cosine(8.0, 10)), "of epoch 1 must be an integer, got 7.8"),
 }
 

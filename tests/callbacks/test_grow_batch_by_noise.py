@@ -70,7 +70,9 @@ BAD = {
     "target=0": ({"target": 0}, "target=0 must be positive and finite"),
     "target=nan": ({"target": math.nan}, "target=nan must"),
     "target=inf": ({"target": math.inf}, "target=inf must"),
-    "max_batch_size=64.0": ({"max_batch_size": 64.0}, "max_batch_size=64.0 must be an integer or None"),
+    "max_batch_size=64.0": ({"max_batch_size": 64.0}, "max_batch_size=64.0 must be a positive integer or None"),
+    "max_batch_size=-1": ({"max_batch_size": -1}, "max_batch_size=-1 must be a positive"),
+    "max_batch_size=True": ({"max_batch_size": True}, "max_batch_size=True must be a positive"),
     "interval=0": ({"interval": 0}, "interval=0 must"),
 }
 

@@ -205,6 +205,17 @@ def test_a_resumed_run_tells_the_same_to_the_last_bit(tmp_path):
     assert again["critical_batch_size"] == history["critical_batch_size"] and again["noise_scale"] == history["noise_scale"]
 
 
+def test_one_callback_measures_models_in_turn():
+    """The graph that the first model still holds writes variables that the callback no longer reads."""
+    quiet, noisy, noise = Quadratic(8, start=50.0), Quadratic(8, start=0.5), NoiseScale(interval=1)
+    models = [problem.model(tfnn.optimizers.SGD(0.0)) for problem in (quiet, noisy)]
+    told = []
+    for model, problem in zip([*models, models[0]], (quiet, noisy, quiet)):
+        tfnn.fit(model, problem.x, problem.x, 8, 1, 0, [noise], accumulate=2, seed=1)
+        told.append(noise.total)
+    assert told[2] == told[0] != told[1]
+
+
 # What is told, and refused -----------------------------------------------------------------------------------------------
 
 OPTIMIZERS = {
@@ -261,6 +272,10 @@ def test_arguments_are_checked_at_once(case):
         make()
 
 
+def test_an_interval_may_be_a_number_of_numpys():
+    assert NoiseScale(np.int64(3)).interval == 3
+
+
 def own_step():
     inputs = keras.Input((4,))
     model = OwnTrainStep(inputs, keras.layers.Dense(4)(inputs))
@@ -275,7 +290,7 @@ REFUSED = {
         lambda: [NoiseScale()],
         "NoiseScale compares .* half the batch_size and accumulate=2",
     ),
-    "larger batches": (None, lambda: [NoiseScale(), REBATCH()], "NoiseScale compares .* accumulate=2"),
+    "larger batches": (None, lambda: [NoiseScale(), REBATCH()], "compares .* and what grows the batch mode='accumulate'"),
     "a train_step": (own_step, lambda: [NoiseScale()], "NoiseScale measures gradients, which a model with its own train_step"),
 }
 

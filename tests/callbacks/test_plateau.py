@@ -260,8 +260,9 @@ def test_growth_tells_of_itself(capsys):
     [
         ({"max_batch_size": 3}, "max_batch_size=3 must be between the batch size of 4 .* and the 24 training examples"),
         ({"max_batch_size": 25}, "max_batch_size=25 must be between"),
-        ({"max_batch_size": 0}, "max_batch_size=0 must be between"),
-        ({"max_batch_size": 16.0}, "max_batch_size=16.0 must be an integer or None"),
+        ({"max_batch_size": 0}, "max_batch_size=0 must be a positive integer or None"),
+        ({"max_batch_size": 16.0}, "max_batch_size=16.0 must be a positive integer or None"),
+        ({"max_batch_size": True}, "max_batch_size=True must be a positive integer or None"),
         ({"factor": 1}, "factor=1 must be above 1 and finite"),
         ({"factor": math.inf}, "factor=inf must"),
         ({"patience": -1}, "patience=-1 must"),

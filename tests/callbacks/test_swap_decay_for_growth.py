@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 import tfnn
+from tests.benchmarks import growth as growth_benchmark
 from tfnn.callbacks import BatchSizeScheduler, GrowBatchOnPlateau, SwapDecayForGrowth
 
 RNG = np.random.RandomState(3)
@@ -114,3 +115,13 @@ def test_what_cannot_grow_is_refused_in_one_line(make, kind, message):
     with pytest.raises(kind, match=message) as error:
         make()
     assert "\n" not in str(error.value)
+
+
+@pytest.mark.slow
+def test_growth_ends_where_decay_does_with_far_fewer_updates(digits):
+    """Smith et al. 2018 on three seeds; ten, and the hybrid, are measured by `python -m tests.benchmarks growth`."""
+    decay, growth = ([growth_benchmark.trained(digits, way, seed) for seed in range(1, 4)] for way in ("decay", "growth"))
+    assert all(run.traces == 1 for run in decay + growth)
+    assert all(g.updates[-1] <= 0.4 * d.updates[-1] for d, g in zip(decay, growth))
+    differences = [g.accuracy - d.accuracy for d, g in zip(decay, growth)]
+    assert abs(sum(differences) / 3) <= 1, differences

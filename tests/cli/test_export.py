@@ -84,6 +84,23 @@ def test_images_that_cannot_be_read_have_a_line_and_do_not_stop_the_others(files
     assert len(printed.out.splitlines()) == 3 and "0.png: not a readable PNG" in printed.err
 
 
+def test_files_of_arrays_that_cannot_be_taken_are_told_in_one_line(bundle, capsys, tmp_path):
+    (tmp_path / "empty.npz").touch()
+    np.save(tmp_path / "one.npy", np.zeros((1, 6, 5, 3)))
+    (tmp_path / "one.npy").rename(tmp_path / "one.npz")
+    np.savez(tmp_path / "cut.npz", image=np.zeros((1, 6, 5, 3)))
+    (tmp_path / "cut.npz").write_bytes((tmp_path / "cut.npz").read_bytes()[:-30])
+    for name in "empty", "one", "cut":
+        assert f"{name}.npz: cannot be read" in refused(
+            capsys, "predict", bundle, tmp_path / f"{name}.npz", "--signature", "raw"
+        )
+    np.savez(tmp_path / "wide.npz", image=np.zeros((1, 6, 5, 9), np.uint8))
+    told = refused(capsys, "predict", bundle, tmp_path / "wide.npz", "--signature", "serving_default")
+    assert "serving_default cannot take these inputs (" in told
+    np.savez(tmp_path / "none.npz", image=np.zeros((0, 6, 5, 3)))
+    assert table(capsys, bundle, tmp_path / "none.npz", "--signature", "raw") == (0, [])
+
+
 def test_inspect_prints_what_there_is(files, bundle, capsys):
     assert main(["inspect", str(bundle.parent)]) == 0
     text = capsys.readouterr().out

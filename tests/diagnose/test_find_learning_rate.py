@@ -222,3 +222,8 @@ def test_a_training_step_of_its_own_is_refused():
     model.compile("sgd", "sparse_categorical_crossentropy")
     with pytest.raises(ValueError, match="RangeTest .* own train_step"):
         find(model)
+
+
+def test_a_model_that_is_not_compiled_is_refused():
+    with pytest.raises(ValueError, match="is not compiled: call model.compile"):
+        find(keras.Sequential([keras.Input((4,)), keras.layers.Dense(3, "softmax")]))

@@ -115,6 +115,14 @@ def test_images_of_different_sizes_and_colours_share_a_batch_of_bytes(tmp_path):
     assert bundle.ask("image_bytes", image_bytes=np.array([], object))["ok"].shape == (0,)
 
 
+@pytest.mark.parametrize("freeze", [True, False])
+def test_activations_with_a_gradient_of_their_own_are_exported(freeze, tmp_path):
+    """SiLU, of EfficientNet: a frozen graph has no place for what its gradient reads."""
+    model = keras.Sequential([keras.Input((4,), name="x"), layers.Dense(5, "silu"), layers.Dense(3, "softmax")])
+    answer = exported(model, tmp_path, freeze=freeze).ask("serving_default", x=draw(3, 4))
+    np.testing.assert_allclose(answer["probabilities"], model.predict(draw(3, 4), verbose=0), rtol=1e-5)
+
+
 def test_one_unit_with_two_labels_is_a_classifier(tmp_path):
     model = keras.Sequential([keras.Input((4,), name="x"), layers.Dense(1, "sigmoid")])
     answer = exported(model, tmp_path, labels=["no", "yes"]).ask("serving_default", x=draw(6, 4))

@@ -22,7 +22,7 @@ class BatchSizeScheduler(BatchSteering):
     - mode="rebatch": batches are really larger, of any size (of whole batches where a stream is read), with the memory that
       they need, which `tfnn.fit` measures before.
       BatchNorm's moments are those of the whole batch: other weights result than with "accumulate". Under XLA each size is
-      traced.
+      traced, with the size of an epoch's last batch: twice where it begins inside an epoch.
 
     A batch of k times the first size is expected to bear a rate of k times η: `scale_learning_rate`.
 
@@ -126,12 +126,14 @@ def check_plan(plan, by):
 
 def plain(number):
     """What a schedule gives, a tensor or a float, as a Python number: an int where its value is one."""
-    number = np.asarray(number).item() if hasattr(number, "__array__") else number
+    number = np.asarray(number).item() if hasattr(number, "__array__") and np.size(number) == 1 else number
     return int(number) if isinstance(number, float) and number.is_integer() else number
 
 
 def whole(number, what):
     try:
-        return operator.index(number)
+        if not isinstance(number, bool):
+            return operator.index(number)
     except TypeError:
-        raise ValueError(f"{what} must be an integer, got {number!r}") from None
+        pass
+    raise ValueError(f"{what} must be an integer, got {number!r}")

@@ -1,8 +1,8 @@
 """Let the measured noise of gradients choose the batch size (McCandlish et al. 2018; lecture, section 4)."""
 
 import math
-import operator
 
+from tfnn.callbacks import largest
 from tfnn.callbacks.noise_scale import NoiseScale
 from tfnn.controls import BatchSteering
 
@@ -48,12 +48,7 @@ class GrowBatchByNoise(NoiseScale, BatchSteering):
         super().__init__(interval, smoothing)
         if not 0 < target < math.inf:
             raise ValueError(f"target={target} must be positive and finite")
-        if max_batch_size is not None:
-            try:
-                max_batch_size = operator.index(max_batch_size)
-            except TypeError:
-                raise ValueError(f"max_batch_size={max_batch_size!r} must be an integer or None") from None
-        self.target, self.max_batch_size, self.mode = target, max_batch_size, "accumulate"
+        self.target, self.max_batch_size, self.mode = target, largest.checked(max_batch_size), "accumulate"
 
     def on_epoch_begin(self, epoch, logs=None):
         super().on_epoch_begin(epoch, logs)
@@ -73,7 +68,5 @@ class GrowBatchByNoise(NoiseScale, BatchSteering):
             raise ValueError("GrowBatchByNoise needs max_batch_size, as nobody knows how many training examples there are")
         if most is None:
             return max(first, rows // 10)
-        if not first <= most <= (rows or most):
-            end = f" and the {rows} training examples" if rows else ""
-            raise ValueError(f"max_batch_size={most} must be between the batch size of {first} that the run begins with{end}")
+        largest.check_range(most, first, rows)
         return most

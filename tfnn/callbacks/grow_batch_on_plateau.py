@@ -1,10 +1,10 @@
 """Grow the batch where a metric has stopped improving (Smith et al. 2018, arXiv:1711.00489; lecture, section 4)."""
 
 import math
-import operator
 
 from keras.src.utils.io_utils import print_msg  # heeds Keras's settings of where to tell
 
+from tfnn.callbacks import largest
 from tfnn.callbacks.plateau import OnPlateau
 from tfnn.controls import BatchSteering
 
@@ -49,22 +49,14 @@ class GrowBatchOnPlateau(OnPlateau, BatchSteering):
     ):
         if not 1 < factor < math.inf:
             raise ValueError(f"factor={factor} must be above 1 and finite")
-        if max_batch_size is not None:
-            try:
-                max_batch_size = operator.index(max_batch_size)
-            except TypeError:
-                raise ValueError(f"max_batch_size={max_batch_size!r} must be an integer or None") from None
         super().__init__(monitor, factor, patience, verbose, direction, min_delta, cooldown, mode=mode)
-        self.max_batch_size = max_batch_size
+        self.max_batch_size = largest.checked(max_batch_size)
 
     def on_epoch_begin(self, epoch, logs=None):
         super().on_epoch_begin(epoch)
-        first, rows, most = self.controls.first_batch_size, self.controls.rows, self.max_batch_size
-        if most is not None and not first <= most <= (rows or most):
-            end = f" and the {rows} training examples" if rows else ""
-            raise ValueError(f"max_batch_size={most} must be between the batch size of {first} that the run begins with{end}")
-        if most is not None:
-            self.controls.check(most)
+        if self.max_batch_size is not None:
+            largest.check_range(self.max_batch_size, self.controls.first_batch_size, self.controls.available)
+            self.controls.check(self.max_batch_size)
 
     def on_epoch_end(self, epoch, logs=None):
         BatchSteering.on_epoch_end(self, epoch, logs)
@@ -72,7 +64,7 @@ class GrowBatchOnPlateau(OnPlateau, BatchSteering):
 
     def act(self, epoch):
         before = round(float(self.controls.planned_batch_size))
-        most = self.max_batch_size or self.controls.rows or math.inf
+        most = self.max_batch_size or self.controls.available or math.inf
         size = min(math.ceil(before * self.factor), most)
         if size <= before:
             return False

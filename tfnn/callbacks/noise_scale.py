@@ -1,6 +1,7 @@
 """How noisy gradients are, and at which batch size that ceases to matter (McCandlish et al. 2018; lecture, section 4)."""
 
 import math
+import numbers
 from typing import NamedTuple
 
 import keras
@@ -77,11 +78,11 @@ class NoiseScale(Probe):
 
     def __init__(self, interval=50, smoothing=0.9):
         super().__init__()
-        if isinstance(interval, bool) or not isinstance(interval, int) or interval < 1:
+        if isinstance(interval, bool) or not isinstance(interval, numbers.Integral) or interval < 1:
             raise ValueError(f"interval={interval!r} must be a positive number of updates")
         if not 0 <= smoothing < 1:
             raise ValueError(f"smoothing={smoothing} must be in [0, 1)")
-        self.interval, self.smoothing = interval, smoothing
+        self.interval, self.smoothing = int(interval), smoothing
         self.population = None
 
     # In the graph --------------------------------------------------------------------------------------------------------
@@ -108,7 +109,7 @@ class NoiseScale(Probe):
         if not needed_by(self).accumulates:
             raise ValueError(
                 f"{type(self).__name__} compares the gradients of the micro-batches of an update, and here an update is one"
-                " piece: give tfnn.fit half the batch_size and accumulate=2"
+                " piece: give tfnn.fit half the batch_size and accumulate=2, and what grows the batch mode='accumulate'"
             )
 
     def on_epoch_begin(self, epoch, logs=None):

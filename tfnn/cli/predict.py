@@ -10,11 +10,12 @@ A signature that takes no images is asked with .npz files, which hold an array f
 import csv
 import pathlib
 import sys
+import zipfile
 
 import numpy as np
 import tensorflow as tf
 
-from tfnn.data.pixels import SUFFIXES, decode
+from tfnn.data.pixels import FORMATS, SUFFIXES, decode
 from tfnn.serving import Bundle
 
 BATCH = 32
@@ -41,7 +42,7 @@ def run(options):
     bad = as_csv(rows, bundle.labels) if options.csv else as_text(rows, bundle.labels, options.top, files)
     if bad:
         more = f", and {len(bad) - 1} more" if len(bad) > 1 else ""
-        raise ValueError(f"{bad[0]}: not a readable PNG, JPEG, GIF or BMP image{more}")
+        raise ValueError(f"{bad[0]}: not a readable {FORMATS} image{more}")
     return 0
 
 
@@ -83,9 +84,9 @@ def ask_pixels(bundle, signature, file):
 
 def arrays(file):
     try:
-        with np.load(file) as content:
+        with zipfile.ZipFile(file), np.load(file) as content:
             return dict(content)
-    except (ValueError, OSError) as error:
+    except (ValueError, OSError, zipfile.BadZipFile) as error:
         raise ValueError(f"{file}: cannot be read ({str(error).splitlines()[0]})") from None
 
 
@@ -117,7 +118,7 @@ def named(answer, labels, top):
 def as_csv(rows, labels):
     """Prints a table; gives those that could not be read, whose cells are empty."""
     rows = [(what, columns(answer, labels) if ok else {}, ok) for what, answer, ok in rows]
-    head = max((cells for _, cells, _ in rows), key=len)
+    head = max((cells for _, cells, _ in rows), key=len, default={})
     table = csv.DictWriter(sys.stdout, ["file", "ok", *head], lineterminator="\n")
     table.writeheader()
     table.writerows({"file": what, "ok": int(ok), **cells} for what, cells, ok in rows)

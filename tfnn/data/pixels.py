@@ -4,6 +4,7 @@ import tensorflow as tf
 
 from tfnn.data.exif import orientation, upright
 
+FORMATS = "PNG, JPEG, GIF, BMP or WebP"
 SUFFIXES = (".png", ".jpg", ".jpeg", ".gif", ".bmp", ".webp")
 
 

@@ -167,9 +167,8 @@ class RangeTest(controls.Probe):
 @contextlib.contextmanager
 def undone(model, test):
     """All that a run inside changes is put back: what was captured by `test`, and what `fit` and Keras keep beside it."""
-    beside = {name: vars(model).get(name) for name in ("history", "_tfnn_graph")}
+    beside = {name: vars(model).get(name) for name in ("history", "stop_training", "_tfnn_graph")}
     drawn, generator = random.getstate(), get_global_attribute(GLOBAL_SEED_GENERATOR)
-    stop = model.stop_training
     try:
         yield
     finally:
@@ -183,5 +182,4 @@ def undone(model, test):
                 object.__setattr__(model, name, value)
             elif name in vars(model):
                 object.__delattr__(model, name)
-        model.stop_training = stop
         random.setstate(drawn)

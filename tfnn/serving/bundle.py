@@ -5,7 +5,9 @@ import pathlib
 import numpy as np
 import tensorflow as tf
 
+from tfnn.data.pixels import FORMATS
 from tfnn.serving import formats, manifest
+from tfnn.serving.errors import essence
 
 
 class Bundle:
@@ -47,7 +49,10 @@ class Bundle:
         specs = function.structured_input_signature[1]
         if inputs.keys() != specs.keys():
             raise ValueError(f"{signature} takes {', '.join(specs)}, not {', '.join(inputs) or 'nothing'}")
-        return {name: answer.numpy() for name, answer in function(**cast(inputs, specs)).items()}
+        try:
+            return {name: answer.numpy() for name, answer in function(**cast(inputs, specs)).items()}
+        except tf.errors.InvalidArgumentError as error:
+            raise ValueError(f"{signature} cannot take these inputs ({essence(error)})") from None
 
     def classify(self, encoded):
         """[(class name, probability)] of one encoded image, the most probable first.
@@ -59,7 +64,7 @@ class Bundle:
             raise ValueError(f"{self.path}: does not name classes of encoded images")
         answer = self.ask("image_bytes", image_bytes=[encoded])
         if not answer["ok"][0]:
-            raise ValueError("not a readable PNG, JPEG, GIF or BMP image")
+            raise ValueError(f"not a readable {FORMATS} image")
         return ranked(self.labels, answer["probabilities"][0])
 
 

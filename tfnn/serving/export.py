@@ -40,7 +40,7 @@ def export(
 
     Signatures of a model of one input (height, width, 1 or 3), each for any number of images:
     - `serving_default`: `image`, uint8 (B, H, W, C) of 0 to 255, any size, C of 1 to 4 (grey, RGB, either with alpha);
-    - `image_bytes`: `image_bytes`, string (B,), encoded PNG, JPEG, GIF or BMP;
+    - `image_bytes`: `image_bytes`, string (B,), encoded PNG, JPEG, GIF, BMP or WebP;
     - `raw`: `image`, float32 (B, height, width, C), preprocessed.
     Other models have `serving_default` and `raw`, with their inputs by name. A model of one output (B, classes) gives
     `classes` (B, top_k), names from the most to the least probable; `scores` (B, top_k), their probabilities;
@@ -136,5 +136,6 @@ def save(traced, labels, folder, work):
         file = pathlib.Path(work, pathlib.Path(LABELS).name)
         file.write_text("\n".join(labels) + "\n", encoding="utf-8")
         module.labels = tf.saved_model.Asset(str(file))
-    options = tf.saved_model.SaveOptions(experimental_custom_gradients=False)  # silu's cannot be saved, and none is asked for
+    # Gradients of its own, as SiLU has, cannot be saved of a frozen graph, and nothing that answers asks for them.
+    options = tf.saved_model.SaveOptions(experimental_custom_gradients=False)
     tf.saved_model.save(module, str(folder), signatures=traced.served, options=options)

@@ -3,11 +3,13 @@
 import hashlib
 import json
 
+from tfnn.data.pixels import FORMATS
+
 NAME = "bundle.json"
 FORMAT = 1
 MEANINGS = {
     "image": "images of one size, 0 to 255, of 1 to 4 channels: grey, RGB, either with alpha",
-    "image_bytes": "encoded images, PNG, JPEG, GIF or BMP; over REST as base64",
+    "image_bytes": f"encoded images, {FORMATS}; over REST as base64",
     "classes": "names, from the most to the least probable",
     "scores": "the probabilities of these names",
     "probabilities": "in the order of the labels",

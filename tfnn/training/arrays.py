@@ -62,19 +62,21 @@ class Arrays:
     def train(self, graph, limit, fresh):
         """Up to `limit` updates from here, and moves on where all went well. Gives (updates, `Result`)."""
         place, size = [tf.constant(number) for number in (self.at, limit, self.passes, fresh)], graph.size_of_batches
-        result = self.function(graph, size)(self.data, self.order, *place, size)
+        tail = (self.rows - self.at) % size if size else None
+        result = self.function(graph, size, tail)(self.data, self.order, *place, size, tail)
         if result.good:
             self.at = int(result.at)
         return int(result.updates), result
 
-    def function(self, graph, size):
+    def function(self, graph, size, tail):
         """The trace for this data, looked up once: finding it anew at each call costs as much as 5 small updates."""
         if graph.eager:
             return graph.train
-        if size not in self.traces:
+        if (size, tail) not in self.traces:
             order, scalar, flag = tf.TensorSpec([self.rows], tf.int32), tf.TensorSpec([], tf.int32), tf.TensorSpec([], tf.bool)
-            self.traces[size] = graph.train.get_concrete_function(self.data, order, scalar, scalar, scalar, flag, size)
-        return self.traces[size]
+            specs = self.data, order, scalar, scalar, scalar, flag
+            self.traces[size, tail] = graph.train.get_concrete_function(*specs, size, tail)
+        return self.traces[size, tail]
 
     def sample(self):
         """(batch, its examples): the first of this pass."""

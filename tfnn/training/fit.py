@@ -8,11 +8,11 @@ import keras
 from tfnn import controls
 from tfnn.callbacks import Checkpoint
 from tfnn.data.growable import Growable
+from tfnn.training.array_graph import ArrayGraph
 from tfnn.training.arrays import Arrays
 from tfnn.training.augmentation import soften_labels, steps_of
 from tfnn.training.compiled import Compiled
 from tfnn.training.evaluate import evaluation_for, run_evaluation
-from tfnn.training.graph import ArrayGraph, StreamGraph
 from tfnn.training.inputs import integer
 from tfnn.training.introduction import form_of, introduction, reason_for_new_trace
 from tfnn.training.memory import Memory
@@ -20,6 +20,7 @@ from tfnn.training.profile import Profile
 from tfnn.training.run import Run
 from tfnn.training.saving import Saver, Terminated, check_same, found, heeding_sigterm, settings_of
 from tfnn.training.sources import source_of, split
+from tfnn.training.stream_graph import StreamGraph
 from tfnn.training.views import views_of
 from tfnn.training.xla import choose_jit
 
@@ -239,7 +240,7 @@ def graph_for(model, source, accumulate, growth, jit_compile, augmentation, guar
     settings = kind, source.micro_batch or 1, sums, rebatch, jit_compile, augmentation, guard, probes
     held, form = getattr(model, "_tfnn_graph", None), form_of(source)
     new_trace = reason_for_new_trace(held, settings, form)
-    if held and held[0] == settings and held[1].compiled.current:
+    if held and held[0] == settings and held[1].compiled.current and held[1].heard:
         graph = held[1]
     else:
         graph = kind(model, *settings[1:])

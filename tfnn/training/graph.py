@@ -21,7 +21,7 @@ from tfnn.controls import Controls
 from tfnn.training.compiled import Compiled
 from tfnn.training.pace import Pace
 from tfnn.training.state import variables_of
-from tfnn.training.step import Step, rows
+from tfnn.training.step import Step
 
 STREAM = tf.TensorSpec([], tf.int32), tf.TensorSpec([], tf.int32), tf.TensorSpec([None], tf.int32)  # seed, pass, examples
 
@@ -81,6 +81,12 @@ class TrainingGraph:
             self.compiled.check_summable()
         for probe in self.probes:
             probe.variables = probe.build(self.compiled.weights)
+        self.measured = [probe.variables for probe in self.probes]
+
+    @property
+    def heard(self):
+        """Whether the probes still read the variables that this graph writes: a graph of another model gives them others."""
+        return all(probe.variables is variables for probe, variables in zip(self.probes, self.measured))
 
     def build_own_step(self, batch_spec):
         """Has a model with a step of its own create all variables, by tracing it: a checkpoint can then set them."""
@@ -110,7 +116,7 @@ class TrainingGraph:
     def state(self):
         """All variables that `run` changes."""
         variables = variables_of(self.compiled.model, self.step.augmentation).values()
-        measured = [variable for probe in self.probes for variable in probe.variables]
+        measured = [variable for variables in self.measured for variable in variables]
         return [v.value if isinstance(v, keras.Variable) else v for v in variables] + [self.controls.examples, *measured]
 
     def examine(self, batch, stream):
@@ -145,170 +151,6 @@ class TrainingGraph:
     def apply(self, total):
         self.strategy.run(self.step.update, (total,))
         return total.good | (not self.guard)
-
-
-class ArrayGraph(TrainingGraph):
-    """Trains on arrays that lie on the device.
-
-    Under XLA it holds two bodies of static shape, a full micro-batch and the tail of an epoch; else one body of dynamic
-    shape is as fast.
-    """
-
-    compiles_loops = any_size = True
-
-    def __init__(self, model, *settings, **more):
-        super().__init__(model, *settings, **more)
-        self.static = self.jit_compile or isinstance(self.strategy, tf.distribute.TPUStrategy)
-
-    # Over updates and micro-batches: in the cross-replica context -----------------------------------------------------
-
-    def run(self, data, order, at, limit, passes, fresh, batch_size):
-        """Up to `limit` updates of `batch_size` examples, or of micro-batches of so many; see `size_of_batches`."""
-        logs = self.first_logs(batch_of(spec_of(data)))
-
-        def updates():
-            result = self.updates(logs, data, order, at, limit, passes, fresh, batch_size)
-            return result.good, result
-
-        good, result = self.undone_where_bad(updates, self.jit_compile)
-        return result._replace(good=good)
-
-    @property
-    def size_of_batches(self):
-        """What a trace holds of the size of batches: a number, or None where it serves for all sizes."""
-        if not self.rebatch:
-            return self.micro_batch
-        return self.controls.batch_size if self.static else None
-
-    def updates(self, logs, data, order, at, limit, passes, fresh, size):
-        """Up to `limit` updates from position `at` of `order`, the order of all examples in pass number `passes`."""
-        rows, size = order.shape[0], self.controls.size.value() if size is None else size
-        reset_metrics(self.compiled.model, fresh)
-
-        def batch(start, size):
-            examples = tf.slice(order, [start], [size])
-            return batch_of(take(data, examples)), (self.controls.seed.value(), passes, examples)
-
-        def part(total, start, size):
-            return self.strategy.run(self.step.part, (total, *batch(start, size)))
-
-        more = lambda at, updates, good, logs: (at < rows) & (updates < limit) & good
-
-        def update(at, updates, good, logs, size):
-            told = self.one(*batch(at, size))
-            self.controls.examples.assign_add(tf.cast(size, tf.int64))  # after the update, which a schedule dates by it
-            return at + size, updates + 1, *told
-
-        def accumulated(at, updates, good, logs):
-            end = tf.minimum(at + self.controls.accumulation * size, rows)
-            good = self.apply(over_parts(self.static, part, self.strategy.run(self.step.zeros), at, end, size, rows))
-            self.controls.examples.assign_add(tf.cast(end - at, tf.int64))
-            return end, updates + 1, good, logs
-
-        state = at, tf.constant(0), tf.constant(True), logs
-        if self.accumulate:
-            state = loop(more, accumulated, state)
-        elif not self.static:
-            state = loop(more, lambda at, *state: update(at, *state, tf.minimum(size, rows - at)), state)
-        else:  # the tail, of a static shape of its own, comes after the loop: a branch inside costs XLA a third of the time
-            full = lambda at, updates, good, logs: (at + size <= rows) & (updates < limit) & good
-            state = loop(full, lambda *state: update(*state, size), state)
-            if rows % size:  # a loop of one turn: a tf.cond here takes XLA over thirty times as long to compile
-                state = loop(more, lambda *state: update(*state, rows % size), state)
-        at, updates, good, logs = state
-        return self.results(at, updates, good, at >= rows, logs)
-
-
-class StreamGraph(TrainingGraph):
-    """Trains on the batches of a `tf.data` iterator, whatever their size. XLA compiles a step: it cannot read the iterator."""
-
-    compiles_loops = any_size = False
-    size_of_batches = None
-
-    def __init__(self, model, *settings, **more):
-        super().__init__(model, *settings, **more)
-        self.one_step, self.one_part = (self.function(call, self.jit_compile) for call in (self.guarded_one, self.part))
-
-    def guarded_one(self, batch, stream):
-        return self.undone_where_bad(lambda: self.one(batch, stream), self.jit_compile)
-
-    def part(self, total, batch, stream):
-        return self.strategy.run(self.step.part, (total, batch, stream))
-
-    def run(self, iterator, at, limit, passes, fresh):
-        """Up to `limit` updates; `at` is how many batches and examples of pass number `passes` were read before."""
-        logs = self.first_logs(without_optionals(iterator.element_spec))
-        reset_metrics(self.compiled.model, fresh)
-        seed = self.controls.seed.value()
-
-        def read(at, train, end):
-            """`train(element, batch, stream, at after it)`, or `end()` where no batch is left."""
-            element = iterator.get_next_as_optional()
-
-            def found():
-                batch = without_optionals(element.get_value())
-                examples = at[1] + tf.range(rows(batch))
-                return train(element, batch, (seed, passes, examples), at + tf.stack([1, rows(batch)]))
-
-            return tf.cond(element.has_value(), found, end)
-
-        def single(at, updates, good, ended, logs, last):
-            def train(element, batch, stream, after):
-                good, logs = self.one_step(batch, stream)
-                self.controls.examples.assign_add(self.micro_batch)
-                return after, updates + 1, good, tf.constant(False), logs, element
-
-            return read(at, train, lambda: (at, updates, good, tf.constant(True), logs, last))
-
-        def joined(at, updates, good, ended, logs, last):
-            """An update with several batches as one, for what cannot be split, or where larger batches are faster."""
-            specs = tf.nest.flatten(without_optionals(iterator.element_spec))
-            parts = [tf.TensorArray(spec.dtype, 0, True, infer_shape=False, element_shape=spec.shape) for spec in specs]
-
-            def collect(count, at, ended, last, parts):
-                train = lambda element, batch, stream, after: (
-                    *(count + 1, after, tf.constant(False), element),
-                    [array.write(count, part) for array, part in zip(parts, tf.nest.flatten(batch))],
-                )
-                return read(at, train, lambda: (count, at, tf.constant(True), last, parts))
-
-            more = lambda count, at, ended, last, parts: (count < self.controls.accumulation) & ~ended
-            count, after, ended, last, parts = loop(more, collect, (tf.constant(0), at, ended, last, parts))
-
-            def train():
-                batch = tf.nest.pack_sequence_as(without_optionals(iterator.element_spec), [array.concat() for array in parts])
-                good, told = self.one_step(batch, (seed, passes, tf.range(at[1], after[1])))
-                self.controls.examples.assign_add(tf.cast(count, tf.int64) * self.micro_batch)
-                return updates + 1, good, told
-
-            updates, good, logs = tf.cond(count > 0, train, lambda: (updates, good, logs))
-            return after, updates, good, ended, logs, last
-
-        def accumulated(at, updates, good, ended, logs, last):
-            def add(parts, at, ended, total, last):
-                train = lambda element, batch, stream, after: (
-                    *(parts + 1, after, tf.constant(False)),
-                    *(self.one_part(total, batch, stream), element),
-                )
-                return read(at, train, lambda: (parts, at, tf.constant(True), total, last))
-
-            def group():
-                more = lambda parts, at, ended, total, last: (parts < self.controls.accumulation) & ~ended & total.good
-                state = tf.constant(0), at, ended, self.strategy.run(self.step.zeros), last
-                parts, after, over, total, element = loop(more, add, state)
-                good = tf.cond(parts > 0, lambda: self.apply(total), lambda: tf.constant(True))
-                return good, (after, updates + tf.cast(parts > 0, tf.int32), over, element)
-
-            before = at
-            good, (at, updates, ended, last) = self.undone_where_bad(group, compiled=False)
-            self.controls.examples.assign_add(tf.cast(at[0] - before[0], tf.int64) * self.micro_batch)
-            return at, updates, good, ended, logs, last
-
-        more = lambda at, updates, good, ended, logs, last: (updates < limit) & good & ~ended
-        none = tf.experimental.Optional.empty(iterator.element_spec)
-        state = at, tf.constant(0), tf.constant(True), tf.constant(False), logs, none
-        *told, last = loop(more, accumulated if self.accumulate else joined if self.rebatch else single, state)
-        return self.results(*told)._replace(last=last)
 
 
 def traced(call, eager, jit_compile=False):

@@ -44,6 +44,8 @@ def reason_for_new_trace(held, settings, form):
     compiled, seen = held[1].compiled, held[1].forms
     if not compiled.current:
         return compiled.what_changed()
+    if not held[1].heard:
+        return "a callback that measures has measured another model since"
     return None if form in seen else f"the data changed from {seen[-1]} to {form}"
 
 

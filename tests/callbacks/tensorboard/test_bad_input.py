@@ -23,6 +23,10 @@ ARGUMENTS = [
     ({"profile_batch": (1, 2, 3)}, "profile_batch=(1, 2, 3) must be 0"),
     ({"hparams": {"layers": [1, 2]}}, "hparams={'layers': [1, 2]} must be a dict of names and numbers, strings or booleans"),
     ({"hparams": {3: 1.0}}, "hparams={3: 1.0} must be"),
+    ({"hparams": [0.1]}, "hparams=[0.1] must be a dict"),
+    ({"class_names": 3}, "class_names=3 must be a list of names"),
+    ({"class_names": "ab"}, "class_names='ab' must be a list of names"),
+    ({"embeddings_metadata": 5}, "embeddings_metadata=5 must be a file or a dict"),
 ]
 
 

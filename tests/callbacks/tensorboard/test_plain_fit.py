@@ -57,3 +57,16 @@ def test_one_board_serves_both(tmp_path):
     model.fit(X, Y, 8, 1, 0, [board])
     tfnn.fit(model, X, Y, 8, 1, 0, [board])
     assert list(scalars(tmp_path / "train")["batch_loss"]) == list(range(1, 3 * UPDATES + 1))
+
+
+@pytest.mark.parametrize("other_fit", [tfnn.fit, keras.Model.fit])
+def test_one_board_serves_models_in_turn(other_fit, tmp_path):
+    model, other, board = linear(), linear(), TensorBoard(tmp_path, update_freq=1)
+    tfnn.fit(model, X, Y, 8, 1, 0, [board])
+    other_fit(other, X, Y, 8, 1, 0, [board])
+    board.log_dir = str(tmp_path / "again")
+    history = tfnn.fit(model, X, Y, 8, 1, 0, [board]).history
+    found = scalars(tmp_path / "again" / "train")
+    assert list(found["batch_loss"]) == list(range(UPDATES + 1, 2 * UPDATES + 1))
+    np.testing.assert_allclose(np.mean(list(found["batch_loss"].values())), history["loss"], rtol=0.2)
+    assert all(value > 0 for value in found["gradient_norm"].values())

@@ -17,6 +17,7 @@ from mlserver.grpc import dataplane_pb2 as messages
 
 from tests.serving.server.conftest import pictures
 from tests.serving.server.running import arrays
+from tests.serving.server.test_pixels import WEBP
 from tfnn.serving.server.tensors import packed
 
 
@@ -78,6 +79,14 @@ def test_requests_of_many_sizes_at_once_each_get_their_own_answer(served):
     assert len(together) == 48
     for (n, _), answer in together.items():
         np.testing.assert_allclose(answer, alone[n], atol=1e-6)
+
+
+def test_a_webp_is_answered_as_its_pixels_are(served):
+    lossless = base64.b64decode(WEBP[1])
+    files = [tf.io.encode_png(tf.io.decode_image(lossless, expand_animations=False)).numpy(), lossless]
+    answer = served.answers(("image_bytes", "BYTES", [base64.b64encode(file).decode() for file in files]))
+    assert answer["ok"].all()
+    np.testing.assert_allclose(answer["probabilities"][1], answer["probabilities"][0], atol=1e-6)
 
 
 def test_an_unreadable_image_fails_alone(served, model):

@@ -1,5 +1,6 @@
 """Pixels are counted from headers alone, and never too low."""
 
+import base64
 import struct
 import time
 import zlib
@@ -27,6 +28,20 @@ def gif(width, height, *frames):
     return b"GIF89a" + struct.pack("<HHBBB", width, height, 0x91, 0, 0) + bytes(12) + comment + b"".join(frames) + b"\x3b"
 
 
+# 5 × 3 pixels: lossy, lossless, and extended with a tag of orientation
+WEBP = [
+    "UklGRjQAAABXRUJQVlA4ICgAAACwAQCdASoFAAMADMDOJZgCsAD0bSBwAPp0bLMedvWHo8+UcfSj08AA",
+    "UklGRjgAAABXRUJQVlA4TCsAAAAvBIAAADdwD6bxEAikIZNIRnj+g4qIuIGaAEjYLOCI4k0FKhjR//BNvB8AAA==",
+    "UklGRmgAAABXRUJQVlA4WAoAAAAIAAAABAAAAgAAVlA4ICgAAACwAQCdASoFAAMADMDOJZgCsAD0bSBwAPp0bLMedvWHo8+UcfSj08AARVhJRhoAAABNTQAqAAAACAABARIAAwAAAAEAAQAAAAAAAA==",
+]
+
+
+def extended(width, height, flags=0):
+    """An extended WebP's header."""
+    sides = [(side - 1).to_bytes(3, "little") for side in (width, height)]
+    return b"RIFF\x64\0\0\0WEBPVP8X\x0a\0\0\0" + bytes([flags, 0, 0, 0]) + b"".join(sides)
+
+
 def chunk(name, content):
     return struct.pack(">I", len(content)) + name + content + struct.pack(">I", zlib.crc32(name + content))
 
@@ -50,6 +65,9 @@ def png_bomb(width, height):
         (bmp(11, 7), 77),
         (bmp(11, -7), 77),
         (b"BM" + struct.pack("<IHHIIHH", 0, 0, 0, 26, 12, 11, 7), 77),
+        *((base64.b64decode(file), 15) for file in WEBP),
+        (extended(2**24, 1), 2**24),
+        (extended(70_000, 3000, flags=0x3D), 210_000_000),
         (gif(11, 7), 77),
         (gif(11, 7, frame(5, 5), frame(10, 10)), 125),
         (gif(1, 1, frame(60000, 60000)), 3_600_000_000),
@@ -61,19 +79,28 @@ def test_pixels_are_those_of_the_header(encoded, expected):
 
 
 def test_headers_agree_with_the_decoder():
-    for encoded in (bmp(4, 2, bytes(24)), tf.io.encode_jpeg(IMAGE).numpy(), png_bomb(30, 20)):
+    for encoded in (bmp(4, 2, bytes(24)), tf.io.encode_jpeg(IMAGE).numpy(), png_bomb(30, 20), *map(base64.b64decode, WEBP)):
         assert pixels(encoded) == np.prod(tf.io.decode_image(encoded, expand_animations=False).shape[:2])
 
 
-@pytest.mark.parametrize("encoded", [b"", b"text", b"RIFF\0\0\0\0WEBPVP8 ", b"\x00\x00\x00\x0cJXL ", b"%PDF"])
+@pytest.mark.parametrize(
+    "encoded", [b"", b"text", b"RIFF\0\0\0\0WEBPVP8 ", b"\x00\x00\x00\x0cJXL ", b"%PDF", b"RIFF\0\0\0\0WAVE" + bytes(20)]
+)
 def test_other_formats_are_none(encoded):
     assert pixels(encoded) is None
 
 
-@pytest.mark.parametrize("whole", [tf.io.encode_png(IMAGE).numpy(), tf.io.encode_jpeg(IMAGE).numpy(), bmp(11, 7), gif(11, 7)])
+@pytest.mark.parametrize(
+    "whole",
+    [tf.io.encode_png(IMAGE).numpy(), tf.io.encode_jpeg(IMAGE).numpy(), bmp(11, 7), gif(11, 7), extended(11, 7) + b"VP8 "],
+)
 def test_a_cut_header_gives_none_and_never_an_error(whole):
     counts = [pixels(whole[:end]) for end in range(len(whole))]
     assert set(counts) == {None, 77} and counts[:11] == [None] * 11
+
+
+def test_an_animated_webp_is_none():
+    assert pixels(extended(5, 3, flags=2)) is None and pixels(extended(5, 3, flags=0x10)) == 15
 
 
 def test_a_jpeg_of_very_many_scans_is_none():

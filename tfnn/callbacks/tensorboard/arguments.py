@@ -1,6 +1,7 @@
 """`TensorBoard`'s arguments, checked."""
 
 import operator
+import os
 
 
 def frequency(name, number, low=0):
@@ -37,3 +38,17 @@ def window(profile_batch):
     if len(parts) != 2 or not all(type(part) is int for part in parts) or not 0 < parts[0] <= parts[1]:
         raise ValueError(f"profile_batch={profile_batch!r} must be 0, a batch, or (first, last), which count from 1")
     return parts[0] - 1, parts[1]
+
+
+def names(class_names):
+    if class_names is None:
+        return None
+    if isinstance(class_names, str) or not hasattr(class_names, "__iter__"):
+        raise ValueError(f"class_names={class_names!r} must be a list of names")
+    return [str(name) for name in class_names]
+
+
+def files(metadata):
+    if metadata is not None and not isinstance(metadata, (str, os.PathLike, dict)):
+        raise ValueError(f"embeddings_metadata={metadata!r} must be a file or a dict of layers' names and files")
+    return metadata

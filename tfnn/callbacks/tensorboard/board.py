@@ -96,11 +96,11 @@ class TensorBoard(controls.Probe):
         self.image_freq = arguments.frequency("image_freq", image_freq)
         self.confusion_freq = arguments.frequency("confusion_freq", confusion_freq)
         self.write_graph, self.write_images, self.write_steps_per_second = write_graph, write_images, write_steps_per_second
-        self.embeddings_metadata = embeddings_metadata
-        self.class_names = None if class_names is None else [str(name) for name in class_names]
+        self.embeddings_metadata = arguments.files(embeddings_metadata)
+        self.class_names = arguments.names(class_names)
         self.hparams = None if hparams is None else hparams_tab.checked(hparams)
         self.watch = self.updates = self.runs = self.shown = None
-        self.built = None, None  # `Watch` and `Updates` in the graph of the model
+        self.built = None, None, None  # a model, `Watch` and `Updates` in the graph of it
         self.fitting = False
 
     # In the graph -----------------------------------------------------------------------------------------------------
@@ -108,20 +108,15 @@ class TensorBoard(controls.Probe):
     def build(self, weights):
         watch = Watch(keep=bool(self.histogram_freq))
         updates = Updates(self.every, means_of(self.model)) if self.every else None
-        self.built = watch, updates
+        self.built = self.model, watch, updates
         return watch.build(weights) + (updates.build() if updates else [])
 
     def measure(self, facts):
-        for part in self.built:
+        for part in self.built[1:]:
             if part:
                 part.measure(facts, lambda: squares(facts.gradients))
 
     # Of a session -----------------------------------------------------------------------------------------------------
-
-    def set_model(self, model):
-        if model is not self._model:
-            self.built = None, None  # they belong to another model's graph
-        super().set_model(model)
 
     @property
     def step(self):
@@ -140,7 +135,8 @@ class TensorBoard(controls.Probe):
         self.fitting, self.batches = True, None
         if self.views is None:
             self.batches = Batches(self.model, self.every, self.profile_window, os.path.join(self.log_dir, "train"))
-        self.watch, self.updates = self.built if self.views else (None, None)
+        built_for, *built = self.built
+        self.watch, self.updates = built if self.views and built_for is self.model else (None, None)
         if self.confusion_freq and self.views and self.views.predictions is None:
             raise ValueError(f"confusion_freq={self.confusion_freq} needs validation data that can be read again, got none")
         if self.views is None and (self.confusion_freq or self.image_freq):

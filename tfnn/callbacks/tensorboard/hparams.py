@@ -14,6 +14,8 @@ from tensorboard.plugins.hparams.summary_v2 import hparams_pb
 
 def checked(hparams):
     """Values that the tab can show: bool, numbers, strings."""
+    if not isinstance(hparams, dict):
+        raise ValueError(f"hparams={hparams!r} must be a dict of names and numbers, strings or booleans")
     for name, value in hparams.items():
         if not isinstance(name, str) or not isinstance(value, (bool, numbers.Real, str)):
             raise ValueError(f"hparams={{{name!r}: {value!r}}} must be a dict of names and numbers, strings or booleans")

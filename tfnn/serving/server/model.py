@@ -8,6 +8,7 @@ from mlserver import MLModel, ModelSettings
 from mlserver.settings import ModelParameters
 from mlserver.types import InferenceResponse, MetadataModelResponse, MetadataTensor, Parameters, ResponseOutput
 
+from tfnn.data.pixels import FORMATS
 from tfnn.serving import manifest
 from tfnn.serving.server.refused import Refused
 from tfnn.serving.server.signature import ENCODED, Signature
@@ -51,7 +52,7 @@ class Model(MLModel):
         signature, inputs, rows, pixels = await asyncio.to_thread(self.decoded, payload)
         answers = await self.batcher(signature, signature.kind(inputs), inputs, rows, pixels)
         if "ok" in answers and ENCODED in inputs and not answers["ok"].any():
-            raise Refused(f"{ENCODED}: no readable PNG, JPEG, GIF or BMP image")
+            raise Refused(f"{ENCODED}: no readable {FORMATS} image")
         asked = [output.name for output in payload.outputs or ()] or list(answers)
         outputs = [
             ResponseOutput.model_construct(name=name, shape=list(array.shape), datatype=NAMES[array.dtype], data=array)

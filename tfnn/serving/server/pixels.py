@@ -1,7 +1,7 @@
 """How many pixels a decoder would make of an encoded image, told from its headers, before any memory is taken for them.
 
 A PNG of 50 kB can hold 50,000 × 50,000 equal pixels. Formats: PNG (ISO/IEC 15948, 11.2.2), JPEG (ITU-T T.81, B.2.2), GIF
-(GIF89a, 18 and 20), BMP (BITMAPINFOHEADER and the older BITMAPCOREHEADER).
+(GIF89a, 18 and 20), BMP (BITMAPINFOHEADER and the older BITMAPCOREHEADER), WebP (RFC 9649, 2.5 to 2.7 and 3.4; RFC 6386, 9.1).
 """
 
 import re
@@ -9,11 +9,12 @@ import struct
 
 SCANS = 100  # of a progressive JPEG; each is a pass over all pixels, and encoders write about 10
 BLOCKS = 100_000  # before a JPEG's frame, or in a GIF: 25 MB at 255 bytes
+ANIMATED = 2  # of the flags of an extended WebP
 MARKER = re.compile(b"\xff[^\x00\xff]")
 
 
 def pixels(encoded):
-    """The pixels of a PNG, JPEG, GIF (all frames) or BMP, or None for what no such header begins."""
+    """The pixels of a PNG, JPEG, GIF (all frames), BMP or WebP, or None for what no such header begins."""
     for magic, count in FORMATS.items():
         if encoded.startswith(magic):
             try:
@@ -76,4 +77,22 @@ def table(flags):
     return 3 * 2 ** (1 + flags % 8) if flags & 0x80 else 0
 
 
-FORMATS = {b"\x89PNG\r\n\x1a\n": png, b"\xff\xd8\xff": jpeg, b"GIF8": gif, b"BM": bmp}
+def webp(encoded):
+    """The one frame, lossy or lossless, or the canvas of an extended file, which libwebp wants to be as large as the frame.
+
+    None for animations, on which TensorFlow 2.21 writes past the end of their memory.
+    """
+    kind = encoded[8:16]
+    if kind == b"WEBPVP8 ":
+        width, height = struct.unpack_from("<HH", encoded, 26)
+        return width % 2**14 * (height % 2**14)  # above them two bits of scale
+    if kind == b"WEBPVP8L":
+        (bits,) = struct.unpack_from("<I", encoded, 21)
+        return (bits % 2**14 + 1) * (bits // 2**14 % 2**14 + 1)
+    if kind == b"WEBPVP8X" and not encoded[20] & ANIMATED:
+        width, width_high, height, height_high = struct.unpack_from("<HBHB", encoded, 24)
+        return (width + 2**16 * width_high + 1) * (height + 2**16 * height_high + 1)
+    return None
+
+
+FORMATS = {b"\x89PNG\r\n\x1a\n": png, b"\xff\xd8\xff": jpeg, b"GIF8": gif, b"BM": bmp, b"RIFF": webp}

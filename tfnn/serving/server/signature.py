@@ -5,6 +5,8 @@ import contextlib
 import numpy as np
 import tensorflow as tf
 
+from tfnn.data.pixels import FORMATS
+from tfnn.serving.errors import essence
 from tfnn.serving.server.pixels import pixels
 from tfnn.serving.server.refused import Refused
 from tfnn.serving.server.tensors import NAMES
@@ -66,7 +68,7 @@ class Signature:
                 counts = [pixels(encoded) for encoded in array]
                 unreadable = [place for place, each in enumerate(counts) if not each]
                 if unreadable and "ok" not in self.outputs:
-                    raise Refused(f"{name}: no readable PNG, JPEG, GIF or BMP image at place {unreadable[0]}")
+                    raise Refused(f"{name}: no readable {FORMATS} image at place {unreadable[0]}")
                 array[unreadable] = b""
                 count += sum(filter(None, counts))
         if count > most:
@@ -96,10 +98,3 @@ def blank(name, spec):
     if spec.dtype == tf.string:
         return np.full(shape, tf.io.encode_png(np.zeros([32, 32, 3], np.uint8)).numpy() if name == ENCODED else b"", object)
     return np.zeros(shape, spec.dtype.as_numpy_dtype)
-
-
-def essence(error):
-    """The line of TensorFlow's message that says what is wrong."""
-    lines = [line.strip() for line in error.message.splitlines()]
-    lines = [line for line in lines if line and not line.startswith(("Graph execution", "Detected at", "<stack", "[["))]
-    return lines[0].split(" [Op:")[0] if lines else "the input cannot be taken"

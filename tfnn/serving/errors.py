@@ -1,0 +1,8 @@
+"""What TensorFlow says of inputs that a graph cannot take."""
+
+
+def essence(error):
+    """The line of TensorFlow's message that says what is wrong."""
+    lines = [line.strip() for line in error.message.splitlines()]
+    lines = [line for line in lines if line and not line.startswith(("Graph execution", "Detected at", "<stack", "[["))]
+    return lines[0].split(" [Op:")[0] if lines else "the input cannot be taken"
