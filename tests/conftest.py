@@ -34,13 +34,13 @@ def xy(digits):
 
 @pytest.fixture(scope="session")
 def verifier():
-    """Gives the process that checks exported models, started when it is first asked for."""
+    """Gives the process that checks exported models of a format, started when it is first asked for."""
     with contextlib.ExitStack() as stack:
         fresh_process = gates.fresh_process
-        yield functools.cache(lambda: stack.enter_context(fresh_process()))
+        yield functools.cache(lambda format: stack.enter_context(fresh_process(format)))
 
 
 @pytest.fixture(autouse=True)
 def exports_share_one_verifier(monkeypatch, verifier):
     """Starting TensorFlow anew for each export would take most of the tests' time."""
-    monkeypatch.setattr(gates, "fresh_process", lambda: contextlib.nullcontext(verifier()))
+    monkeypatch.setattr(gates, "fresh_process", lambda format: contextlib.nullcontext(verifier(format)))

@@ -27,6 +27,7 @@ SUITES = {
     "growth": "the batch grows in place of a decay of the rate, ten seeds; what each callback that steers a run costs",
     "noise": "updates and accuracy on the digits where the measured noise of gradients chooses the batch",
     "board": "what TensorBoard costs an epoch of the digits",
+    "export": "MobileNetV2 as a bundle against Keras's export, `predict`, ONNX Runtime, LiteRT, OpenVINO",
     "serve": "latency and throughput of `tfnn serve`, with batching against without",
 }
 

@@ -37,7 +37,7 @@ def bundle(files, verifier):
     folder, _ = files
     options = ["--labels", folder / "labels.txt", "--scale", "1/127.5", "--offset", -1, "--embedding", "--top", 2]
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("tfnn.serving.gates.fresh_process", lambda: contextlib.nullcontext(verifier()))
+        patch.setattr("tfnn.serving.gates.fresh_process", lambda format: contextlib.nullcontext(verifier(format)))
         assert main(list(map(str, ["export", folder / "animals.keras", folder / "served", *options]))) == 0
     return folder / "served" / "1"
 

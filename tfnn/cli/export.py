@@ -12,6 +12,7 @@ import keras
 
 import tfnn
 from tfnn.data import ink
+from tfnn.serving.formats import FORMATS, SAVED_MODEL
 
 
 def add_arguments(parser):
@@ -30,6 +31,7 @@ def add_arguments(parser):
     add("--no-fold", action="store_true", help="keep BatchNorm as a step of its own")
     add("--no-freeze", action="store_true", help="keep weights as variables; needed beyond 2 GB")
     add("--no-warmup", action="store_true", help="no requests for TensorFlow Serving to warm up with")
+    add("--format", choices=FORMATS, default=SAVED_MODEL, metavar="F", help=f"{', '.join(FORMATS)} (default the first)")
     add("--version", type=int, metavar="N", help="the number of the version (default the next)")
 
 
@@ -47,6 +49,7 @@ def run(options):
         freeze=not options.no_freeze,
         warmup=False if options.no_warmup else None,
         version=options.version,
+        format=options.format,
     )
     print(f"exported model {bundle}")
     return 0

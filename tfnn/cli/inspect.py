@@ -7,6 +7,7 @@ import json
 import pathlib
 
 from tfnn.serving import newest, verified
+from tfnn.serving.formats import SAVED_MODEL
 
 
 def add_arguments(parser):
@@ -26,6 +27,7 @@ def lines(path, about):
     parameters, folded = about["parameters"], about["folded_batchnorms"]
     yield f"{path}: {len(sizes)} files, {sum(sizes):,} bytes, as they were written"
     yield f"model    {about['name']}, {parameters['count']:,} parameters in {parameters['stored_bytes']:,} bytes"
+    yield f"format   {about.get('format_of_model', SAVED_MODEL)}"
     if folded:
         yield f"         {folded} BatchNorm{'s' * (folded > 1)} folded into the layers before"
     for name, signature in about["signatures"].items():

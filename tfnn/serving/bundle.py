@@ -6,7 +6,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfnn.data.pixels import FORMATS
-from tfnn.serving import manifest
+from tfnn.serving import formats, manifest
 from tfnn.serving.errors import essence
 
 
@@ -27,6 +27,9 @@ class Bundle:
     def __init__(self, path):
         self.path = newest(pathlib.Path(path))
         self.about = manifest.verified(self.path)
+        format = self.about.get("format_of_model", formats.SAVED_MODEL)
+        if format != formats.SAVED_MODEL:
+            raise ValueError(f"{self.path}: is in format {format}; tfnn answers with SavedModels alone")
         labels = self.about["labels"]
         self.labels = (self.path / labels).read_text(encoding="utf-8").splitlines() if labels else None
         try:

@@ -5,11 +5,12 @@ weights twice. Here the network is one graph, `model(x, training=False)`, frozen
 """
 
 import pathlib
+import shutil
 import tempfile
 
 import tensorflow as tf
 
-from tfnn.serving import gates, manifest, origin, publish, tensorflow_serving
+from tfnn.serving import formats, gates, manifest, origin, publish, tensorflow_serving
 from tfnn.serving.pipeline import Pipeline
 
 LABELS = "assets/labels.txt"
@@ -33,6 +34,7 @@ def export(
     warmup=None,
     metrics=None,
     version=None,
+    format=formats.SAVED_MODEL,
 ):
     """Writes `directory/VERSION/`, which appears whole and checked, or not at all.
 
@@ -68,6 +70,8 @@ def export(
             None draws some; False leaves the warm-up out.
         metrics: what was measured of the model, for `bundle.json`: a dict.
         version: a positive int. None takes the next number.
+        format: "tf_saved_model", or the signature `raw` alone as "onnx" (`model.onnx`), "litert" (`model.tflite`) or
+            "openvino" (`model.xml`, `model.bin`), whose own runtime must give the answers; each is an extra of tfnn.
 
     Returns:
         The path of the version.
@@ -85,18 +89,26 @@ def export(
     directory = pathlib.Path(directory)
     name = directory.absolute().name
     publish.check_version(directory, version)
-    pipeline = Pipeline(model, labels, preprocess, prepare, from_logits, size, top_k, signatures, embedding)
+    formats.check(format, directory, signatures, embedding, freeze)
+    converts = format != formats.SAVED_MODEL
+    names = ["raw"] if converts else signatures
+    pipeline = Pipeline(model, labels, preprocess, prepare, from_logits, size, top_k, names, embedding)
     cases = pipeline.cases(warmup)
-    with tempfile.TemporaryDirectory() as work, gates.fresh_process() as process, publish.draft(directory) as folder:
+    with tempfile.TemporaryDirectory() as work, gates.fresh_process(format) as process, publish.draft(directory) as folder:
         traced = pipeline.traced(fold_batchnorm, freeze)
+        saved = pathlib.Path(work, "saved") if converts else folder
         try:
-            save(traced, pipeline.labels, folder, work)
-            if warmup is not False:
+            save(traced, pipeline.labels, saved, work)
+            if warmup is not False and not converts:
                 tensorflow_serving.write_warm_up(folder, name, [case for case in cases if case.rows == 1])
         except tf.errors.OpError as error:  # of a full disk, among others
             raise OSError(f"{directory}: cannot be written: {error.message.splitlines()[0]}") from None
-        gates.check_operations(folder)
-        stored = gates.check_size(folder, traced.bytes)
+        gates.check_operations(saved)
+        stored = gates.check_size(saved, traced.bytes)
+        if converts:
+            formats.convert(format, traced.served["raw"], saved, folder)
+            if pipeline.labels:
+                shutil.copytree(saved / "assets", folder / "assets")
         gates.check_answers(process, folder, cases, pipeline, traced.folded, work)
         content = {
             "name": name,
@@ -106,12 +118,14 @@ def export(
             "parameters": {"count": model.count_params(), "stored_bytes": stored},
             "folded_batchnorms": traced.folded,
             "metrics": origin.plain(metrics or {}),
-            "versions": origin.versions(),
+            "format_of_model": format,
+            "versions": origin.versions() | formats.versions(format),
             "git_commit": origin.commit(),
             "arguments": arguments,
         }
         manifest.write(folder, content)
-        return publish.publish(folder, directory, version, tensorflow_serving.configuration(name))
+        beside = {} if converts else tensorflow_serving.configuration(name)
+        return publish.publish(folder, directory, version, beside)
 
 
 def save(traced, labels, folder, work):

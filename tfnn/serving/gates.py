@@ -47,12 +47,12 @@ def tolerance(model):
 
 
 @contextlib.contextmanager
-def fresh_process():
+def fresh_process(format):
     """A verifier that waits for a bundle; it is started early, because TensorFlow takes seconds to load."""
     environment = os.environ | {"CUDA_VISIBLE_DEVICES": "", "TF_CPP_MIN_LOG_LEVEL": "3"}
     environment.pop("TF_CONFIG", None)  # this process is no worker of the cluster
     process = subprocess.Popen(
-        [sys.executable, "-P", str(pathlib.Path(__file__).with_name("verifier.py"))],
+        [sys.executable, "-P", str(pathlib.Path(__file__).with_name("verifier.py")), format],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,

@@ -1,7 +1,7 @@
 """A program for a process of its own, in which neither Keras nor tfnn can be imported: does a bundle answer as it should?
 
-Each line of its input names a bundle, a file of cases and a tolerance, as JSON; each line of its output is null, or what is
-wrong.
+Its argument is the format; all but TensorFlow's are run without TensorFlow, by their own runtime. Each line of its input
+names a bundle, a file of cases and a tolerance, as JSON; each line of its output is null, or what is wrong.
 """
 
 import json
@@ -9,9 +9,8 @@ import pickle
 import sys
 
 import numpy as np
-import tensorflow as tf
 
-BLOCKED = "keras", "tf_keras", "tfnn"
+BLOCKED = ["keras", "tf_keras", "tfnn"]
 
 
 class Block:
@@ -22,21 +21,69 @@ class Block:
             raise ImportError(f"{name} is blocked here")
 
 
-def block():
+def prepare(format):
+    """Loads TensorFlow where it is the runtime, and blocks all else."""
+    if format == "tf_saved_model":
+        import tensorflow  # noqa: F401
+    else:
+        BLOCKED.append("tensorflow")
     for name in [name for name in sys.modules if name.split(".")[0] in BLOCKED]:
         del sys.modules[name]
     sys.meta_path.insert(0, Block())
 
 
-def problem(bundle, golden, tolerance):
+def saved_model(bundle):
+    """A function (signature, {input: array}) to {output: array}, as those below."""
+    import tensorflow as tf
+
+    loaded = tf.saved_model.load(bundle)
+
+    def answer(signature, inputs):
+        answers = loaded.signatures[signature](**{name: tf.constant(array) for name, array in inputs.items()})
+        return {name: answer.numpy() for name, answer in answers.items()}
+
+    return answer
+
+
+def onnx(bundle):
+    from onnxruntime import InferenceSession
+
+    session = InferenceSession(f"{bundle}/model.onnx", providers=["CPUExecutionProvider"])
+    names = [output.name for output in session.get_outputs()]
+    return lambda signature, inputs: dict(zip(names, session.run(names, inputs)))
+
+
+def litert(bundle):
+    from ai_edge_litert.interpreter import Interpreter
+
+    interpreter = Interpreter(f"{bundle}/model.tflite")
+    return lambda signature, inputs: interpreter.get_signature_runner(signature)(**inputs)
+
+
+def openvino(bundle):
+    import openvino
+
+    # Unless told, OpenVINO computes in bfloat16 where the processor has it.
+    network = openvino.compile_model(f"{bundle}/model.xml", "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
+
+    def answer(signature, inputs):
+        answers = network(inputs)
+        return {name: answers[output] for output in network.outputs for name in output.names}
+
+    return answer
+
+
+FORMATS = {"tf_saved_model": saved_model, "onnx": onnx, "litert": litert, "openvino": openvino}
+
+
+def problem(format, bundle, golden, tolerance):
     """What is wrong with the answers of a bundle, or None."""
     with open(golden, "rb") as file:
         cases, labels = pickle.load(file)
-    loaded = tf.saved_model.load(bundle)
+    ask = FORMATS[format](bundle)
     for signature, inputs, wanted in cases:
         where = f"signature {signature}, batch of {len(next(iter(inputs.values())))}"
-        answers = loaded.signatures[signature](**{name: tf.constant(array) for name, array in inputs.items()})
-        answers = {name: answer.numpy() for name, answer in answers.items()}
+        answers = ask(signature, inputs)
         if sorted(answers) != sorted(wanted):
             return f"{where}: outputs are {sorted(answers)}, wanted {sorted(wanted)}"
         for name, answer in answers.items():
@@ -74,15 +121,15 @@ def misnamed(classes, wanted, labels, tolerance):
     return None
 
 
-def main():
-    block()
+def main(format):
+    prepare(format)
     for line in sys.stdin:
         try:
-            found = problem(**json.loads(line))
+            found = problem(format, **json.loads(line))
         except Exception as error:  # whatever keeps a bundle from answering is a reason not to publish it
             found = f"{type(error).__name__}: {' '.join(str(error).split())[:300]}"
         print(json.dumps(found), flush=True)
 
 
 if __name__ == "__main__":
-    main()
+    main(sys.argv[1])

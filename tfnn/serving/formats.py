@@ -1,0 +1,129 @@
+"""The exported model in other formats: ONNX, LiteRT and OpenVINO's, each by its own converter.
+
+What is converted is the signature `raw`: numbers in and out, for any size of batch. Keras's `model.export(format=...)` knows
+the same formats, but takes the model with its random layers switched on, and does not run what it wrote.
+"""
+
+import importlib.metadata
+import logging
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+import tensorflow as tf
+from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
+
+from tfnn.serving import graphs
+
+SAVED_MODEL = "tf_saved_model"
+
+
+class Format(NamedTuple):
+    """file: holds the model. packages: convert and run it. convert: a function (signature, path of a SavedModel, file)."""
+
+    file: str
+    packages: tuple
+    convert: Callable | None
+
+
+def to_onnx(raw, saved, file):
+    import tf2onnx
+
+    frozen = convert_variables_to_constants_v2(raw)
+    inputs = {tensor.name: spec.name for tensor, spec in zip(frozen.inputs, raw.structured_input_signature[0])}
+    outputs = {tensor.name: name for tensor, name in zip(frozen.outputs, sorted(raw.structured_outputs))}
+    tf2onnx.convert.from_graph_def(
+        to_inline(frozen.graph.as_graph_def()),
+        input_names=list(inputs),
+        output_names=list(outputs),
+        tensors_to_rename=inputs | outputs,
+        custom_op_handlers={"Erfc": (erfc, [])},
+        output_path=str(file),
+    )
+
+
+def erfc(graph, node, name, _):
+    """1 − erf(x), of which Keras's gelu consists and tf2onnx knows the second part alone."""
+    shapes, dtypes = node.output_shapes, node.output_dtypes
+    one = graph.make_const(f"{name}/one", np.ones((), np.float32)).output[0]
+    erf = graph.make_node("Erf", node.input, shapes=shapes, dtypes=dtypes).output[0]
+    graph.remove_node(node.name)
+    graph.make_node("Sub", [one, erf], name=name, outputs=node.output, shapes=shapes, dtypes=dtypes)
+
+
+def to_inline(graph):
+    """With calls that tf2onnx puts the called function's operations in the place of: ONNX has none.
+
+    Else those to what Keras has XLA compile, such as grouped convolutions, would stay, and those that could have state.
+    """
+    for part in (*graphs.nodes(graph), *graph.library.function):
+        for mark in ("_XlaMustCompile", "_noinline"):
+            part.attr.pop(mark, None)
+    for node in graphs.nodes(graph):
+        node.op = node.op.replace("StatefulPartitionedCall", "PartitionedCall")
+    return graph
+
+
+def to_openvino(raw, saved, file):
+    import openvino
+
+    # `convert_model` does the same, but reports its use to its makers unless told not to.
+    model = openvino.Core().read_model(str(saved))
+    openvino.save_model(model, str(file), compress_to_fp16=False)
+
+
+def to_litert(raw, saved, file):
+    file.write_bytes(tf.lite.TFLiteConverter.from_saved_model(str(saved), signature_keys=["raw"]).convert())
+
+
+FORMATS = {
+    SAVED_MODEL: Format("saved_model.pb", (), None),
+    "onnx": Format("model.onnx", ("tf2onnx", "onnxruntime"), to_onnx),
+    "litert": Format("model.tflite", ("ai-edge-litert",), to_litert),
+    "openvino": Format("model.xml", ("openvino",), to_openvino),
+}
+
+
+def check(format, directory, signatures, embedding, freeze):
+    """Refuses what a format has not, and a folder whose versions are of another: a model server takes one per folder."""
+    if format not in FORMATS:
+        raise ValueError(f"format={format!r} is none of {', '.join(FORMATS)}")
+    for name, other in FORMATS.items():
+        for found in directory.glob(f"*/{other.file}"):
+            if name != format and found.parent.name.isdecimal():
+                raise ValueError(f"{directory} holds versions in format {name}: {format} needs a folder of its own")
+    if format == SAVED_MODEL:
+        return
+    if embedding is not None or not freeze or signatures not in (None, ["raw"], ("raw",)):
+        raise ValueError(
+            f"format={format!r} has the signature raw alone, frozen: embedding, freeze=False and others it has not"
+        )
+    versions(format)
+
+
+def versions(format):
+    """{package: version} of those that convert to a format and run it."""
+    packages = FORMATS[format].packages
+    try:
+        return {name: importlib.metadata.version(name) for name in packages}
+    except importlib.metadata.PackageNotFoundError:
+        raise ValueError(f'format {format} needs {" and ".join(packages)}. Type: pip install "tfnn[{format}]"') from None
+
+
+def convert(format, raw, saved, folder):
+    """Writes the signature `raw` of a SavedModel into the folder.
+
+    Raises:
+        ValueError: for a model with operations that the format has not.
+    """
+    level = logging.root.manager.disable
+    logging.disable(logging.ERROR)  # converters tell every step, and some errors that they mend
+    try:
+        FORMATS[format].convert(raw, saved, folder / FORMATS[format].file)
+    except OSError:
+        raise
+    except Exception as error:  # converters report what they cannot do by errors of many kinds
+        lines = str(error).strip().splitlines() or [type(error).__name__]
+        raise ValueError(f"the model cannot be converted to {format}: {lines[0]}") from None
+    finally:
+        logging.disable(level)
