@@ -30,7 +30,7 @@ def refused(tmp_path, message, model=None, **options):
 @pytest.mark.parametrize("freeze", [True, False])
 def test_weights_are_stored_once(tmp_path, freeze):
     model = dense()
-    path = tfnn.export(model, tmp_path / "m", freeze=freeze, embedding=True)
+    path = tfnn.export(model, tmp_path / "m", freeze=freeze, signatures=["raw"], embedding=True)
     parameters = 4 * model.count_params()
     graph, variables = path / "saved_model.pb", path / "variables" / "variables.data-00000-of-00001"
     assert (graph if freeze else variables).stat().st_size > parameters
