@@ -90,10 +90,8 @@ def test_files_of_arrays_that_cannot_be_taken_are_told_in_one_line(bundle, capsy
     (tmp_path / "one.npy").rename(tmp_path / "one.npz")
     np.savez(tmp_path / "cut.npz", image=np.zeros((1, 6, 5, 3)))
     (tmp_path / "cut.npz").write_bytes((tmp_path / "cut.npz").read_bytes()[:-30])
-    for name in "empty", "one", "cut":
-        assert f"{name}.npz: cannot be read" in refused(
-            capsys, "predict", bundle, tmp_path / f"{name}.npz", "--signature", "raw"
-        )
+    for file in (tmp_path / f"{name}.npz" for name in ("empty", "one", "cut")):
+        assert f"{file}: cannot be read" in refused(capsys, "predict", bundle, file, "--signature", "raw")
     np.savez(tmp_path / "wide.npz", image=np.zeros((1, 6, 5, 9), np.uint8))
     told = refused(capsys, "predict", bundle, tmp_path / "wide.npz", "--signature", "serving_default")
     assert "serving_default cannot take these inputs (" in told
