@@ -17,19 +17,26 @@ class Budget:
 
     @contextlib.contextmanager
     def hold(self, size):
-        """
+        """Holds `size` bytes, and those that the function that it gives is told of as they come.
+
         Raises:
             Refused: while too much is held, and after `close`.
         """
         if self.closed:
             raise Refused("this server is stopping", 503)
-        if self.held + size > self.most:
-            raise Refused(f"busy with {self.held >> 20} MiB of requests; try again later", 503)
-        self.held += size
+        own = 0
+
+        def hold(more):
+            nonlocal own
+            if self.held + more > self.most:
+                raise Refused(f"busy with {self.held >> 20} MiB of requests; try again later", 503)
+            own, self.held = own + more, self.held + more
+
         try:
-            yield
+            hold(size)
+            yield hold
         finally:
-            self.held -= size
+            self.held -= own
 
     def close(self):
         """Lets no more in."""

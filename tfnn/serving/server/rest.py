@@ -35,13 +35,13 @@ def application(settings, data_plane, models, max_body, budget):
     app.router.routes = [route for route in app.router.routes if route.path in KEPT]
 
     async def infer(request):
-        announced = int(request.headers.get("content-length", max_body))
-        with budget.hold(min(announced, max_body)):
-            return await answered(request)
+        announced = request.headers.get("content-length")  # which a body in chunks has not
+        with budget.hold(min(int(announced or 0), max_body)) as hold:
+            return await answered(request, (lambda _: None) if announced else hold)
 
-    async def answered(request):
+    async def answered(request, hold):
         name, version = request.path_params["model_name"], request.path_params.get("model_version")
-        received = await body(request, max_body)
+        received = await body(request, max_body, hold)
         model = await models.get_model(name, version)  # metrics must not take labels that clients made up
         answer = await data_plane.infer(parsed(received, request.headers.get(BINARY)), name, model.version)
         outputs = [
@@ -66,8 +66,8 @@ def refusal(reason, status, headers=None):
     return rendered({"error": reason}, status, headers)
 
 
-async def body(request, longest):
-    """The bytes of a request's body, if they are not too many.
+async def body(request, longest, hold):
+    """The bytes of a request's body, if they are not too many; `hold` is told how many come.
 
     A client that writes does not read: where the body is somewhat too long, the rest is read and dropped, so that the client
     comes to see the answer.
@@ -78,6 +78,7 @@ async def body(request, longest):
             async for chunk in request.stream():
                 length += len(chunk)
                 if length <= longest:
+                    hold(len(chunk))
                     received += chunk
                 if length > READ_ON * longest:
                     break
