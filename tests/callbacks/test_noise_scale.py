@@ -87,9 +87,14 @@ def test_the_rule_is_unbiased_without_replacement_and_the_plain_one_is_not(b, k)
     assert off(found).max() < 5 and off(plain).min() > 5
 
 
+def built(noise, weights):
+    noise.set_model(keras.Sequential())
+    noise.build(weights)
+    return noise
+
+
 def test_without_measurements_nothing_is_told():
-    noise = NoiseScale()
-    noise.build([])
+    noise = built(NoiseScale(), [])
     assert np.isnan(noise.total.critical_batch_size) and noise.layers == {}
 
 
@@ -151,8 +156,7 @@ def test_only_whole_updates_are_measured_whatever_the_source(way):
 
 
 def test_where_the_gradient_is_lost_in_noise_the_critical_batch_size_is_infinite():
-    noise = NoiseScale(interval=1)
-    noise.build([keras.Variable([0.0, 0.0], name="w")])
+    noise = built(NoiseScale(interval=1), [keras.Variable([0.0, 0.0], name="w")])
     noise.averages.assign([[2.0], [-0.1], [0.5]])
     assert noise.total == (4.0, np.float32(-0.1) / 0.5) and noise.total.critical_batch_size == np.inf
 
