@@ -9,9 +9,11 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from tfnn.optimizers.clocks import Clocks
 from tfnn.optimizers.hyperparameter import VARIABLES, Hyperparameter, VariableRate, checked
 
 KERNEL_DTYPES = tf.float32, tf.float64
+CLOCK = "clock"  # how a file calls the count of updates of a weight
 LISTS = "_trainable_variables", "_model_variables_moving_average", "_accumulated_gradients"  # one entry for each weight
 
 
@@ -29,10 +31,10 @@ class Optimizer(keras.optimizers.Optimizer):
     by the rule in float32 and rounded. Sparse gradients are summed and made dense, which is exact for every rule.
 
     Other than in Keras, gradients are clipped after their sum over replicas; under `gradient_accumulation_steps`
-    schedules and averages (`use_ema`) count updates; and weights that are unfrozen later join the optimizer. They share
-    its count t of updates, so that Adam's first steps on them are larger than at t = 1, by up to 6 times. In `.keras` and
-    `.weights.h5` files state stands by the weights' names, so that it finds them whatever was frozen; `tf.train.Checkpoint`
-    goes by order, as for Keras's optimizers.
+    schedules and averages (`use_ema`) count updates; and weights that are unfrozen later join the optimizer, with a count t
+    of updates of their own: by a shared one Adam's first steps on them would be too large, by up to 6 times. In `.keras`
+    and `.weights.h5` files state stands by the weights' names, so that it finds them whatever was frozen;
+    `tf.train.Checkpoint` goes by order, as for Keras's optimizers.
     """
 
     slots = ()
@@ -43,7 +45,9 @@ class Optimizer(keras.optimizers.Optimizer):
         if isinstance(learning_rate, (numbers.Real, tf.Tensor, *VARIABLES)):
             rate = checked("learning_rate", learning_rate)
             learning_rate = VariableRate(learning_rate) if isinstance(learning_rate, VARIABLES) else rate
-        self.__dict__.update(state=collections.defaultdict(list), saved=[], letters_of_update=None)  # untracked by Keras
+        # untracked by Keras
+        self.__dict__.update(state=collections.defaultdict(list), saved=[], letters_of_update=None, rates={})
+        self.__dict__["clocks"] = Clocks(self)
         super().__init__(learning_rate=learning_rate, weight_decay=weight_decay, **kwargs)
 
     @property
@@ -66,6 +70,20 @@ class Optimizer(keras.optimizers.Optimizer):
                 return self._learning_rate.assign(value)
         keras.optimizers.Optimizer.learning_rate.fset(self, value)
 
+    def scale_learning_rate(self, var_list, factor):
+        """Has weights learn at `factor` · η; as for `exclude_from_weight_decay`, it is no part of the configuration.
+
+        Args:
+            var_list: a list of variables.
+            factor: a positive float; a later call for a variable takes the place of an earlier one.
+
+        Raises:
+            ValueError: for a `factor` that is not positive and finite.
+        """
+        if not 0 < factor < float("inf"):
+            raise ValueError(f"factor={factor} must be positive and finite")
+        self.__dict__["rates"] = self.rates | {self._var_key(variable): float(factor) for variable in var_list}
+
     # State -----------------------------------------------------------------------------------------------------------
 
     def build(self, variables):
@@ -85,6 +103,8 @@ class Optimizer(keras.optimizers.Optimizer):
         for slot in self.slots:
             self.state[slot] += self.add_optimizer_variables(variables, slot, self.slot_initializer(slot))
         self.put_in_order(self._trainable_variables)
+        if before["_trainable_variables"]:
+            self.clocks.start(variables)
         self.restore(variables)
 
     def slot_initializer(self, slot):
@@ -129,16 +149,22 @@ class Optimizer(keras.optimizers.Optimizer):
         lists = {"average": getattr(self, LISTS[1], []), "gradient": getattr(self, LISTS[2], [])}
         kinds = {kind: held for kind, held in {**lists, **self.state}.items() if held}
         indices = [self._get_variable_index(weight) for weight in weights]
-        path = lambda i: getattr(self._trainable_variables[i], "path", self._trainable_variables[i].name)
-        return [(f"{path(i)}/{kind}", held[i]) for kind, held in kinds.items() for i in indices]
+        return [(f"{path_of(self._trainable_variables[i])}/{kind}", held[i]) for kind, held in kinds.items() for i in indices]
+
+    def clock_entries(self, weights):
+        """[(name, variable)] of the clocks of those weights that have one of their own."""
+        clocks = [(weight, self.clocks.of(weight)) for weight in weights]
+        return [(f"{path_of(weight)}/{CLOCK}", clock) for weight, clock in clocks if clock is not None]
 
     def own_variables(self):
         """[(name, variable)] of what belongs to no weight: the count of updates, the rate, a subclass's own."""
         of_weights = {id(variable) for _, variable in self.entries(self._trainable_variables)}
+        of_weights |= set(map(id, self.clocks.made))
         return [(variable.name, variable) for variable in self.variables if id(variable) not in of_weights]
 
     def save_own_variables(self, store):
-        entries = [*self.own_variables(), *self.entries(self._trainable_variables)]
+        weights = self._trainable_variables
+        entries = [*self.own_variables(), *self.entries(weights), *self.clock_entries(weights)]
         values = [(name, variable.numpy()) for name, variable in entries] + self.saved
         for index, (name, value) in enumerate(values):
             store[f"{index}:{name.replace('/', '|')}"] = value
@@ -168,7 +194,9 @@ class Optimizer(keras.optimizers.Optimizer):
         """
         if not self.saved:
             return
-        entries, saved = self.entries(weights), self.saved
+        is_clock = lambda entry: entry[0].endswith(f"/{CLOCK}")
+        clocks, saved = [one for one in self.saved if is_clock(one)], [one for one in self.saved if not is_clock(one)]
+        entries = self.entries(weights)
         found = match([name for name, _ in entries], [name for name, _ in saved])
         found = [i if i is not None and tuple(v.shape) == saved[i][1].shape else None for i, (_, v) in zip(found, entries)]
         matched = {index for index in found if index is not None}
@@ -181,6 +209,15 @@ class Optimizer(keras.optimizers.Optimizer):
             if index is not None:
                 variable.assign(saved[index][1])
         self.__dict__["saved"] = [entry for index, entry in enumerate(saved) if index not in set(found)]
+        held = [name for (name, _), index in zip(entries, found) if index is not None]
+        restored = [weight for weight in weights if any(name.startswith(f"{path_of(weight)}/") for name in held)]
+        self.restore_clocks(restored, clocks)
+
+    def restore_clocks(self, weights, saved):
+        """Sets the counts of `weights`, whose state a file held, with those of them that did not count as the optimizer."""
+        found = match([f"{path_of(weight)}/{CLOCK}" for weight in weights], [name for name, _ in saved])
+        self.clocks.restore([(weight, None if i is None else int(saved[i][1])) for weight, i in zip(weights, found)])
+        self.__dict__["saved"] += [entry for index, entry in enumerate(saved) if index not in set(found)]
 
     def warn(self, what):
         self.__dict__["saved"] = []
@@ -213,6 +250,7 @@ class Optimizer(keras.optimizers.Optimizer):
             merge_call(self._distributed_tf_update_step, self._distribution_strategy, pairs, rate)
         finally:
             self.__dict__["letters_of_update"] = None
+        self.clocks.tick(weights)
         if self.use_ema:
             self._update_model_variables_moving_average(self._trainable_variables)
         if self.use_ema and self.ema_overwrite_frequency:
@@ -236,7 +274,7 @@ class Optimizer(keras.optimizers.Optimizer):
         index = self._get_variable_index(variable)
         state = [self.state[slot][index].value for slot in self.slots]
         dtype = variable.dtype if variable.dtype in KERNEL_DTYPES else tf.float32
-        letters, decay = self.letters_for(variable, *self.numbers(learning_rate, dtype))
+        letters, decay = self.letters_for(variable, *self.numbers(learning_rate, variable, dtype))
         gradient = tf.cast(tf.convert_to_tensor(gradient), dtype)
         if decay is not None:
             variable.assign_sub(tf.cast(decay * tf.cast(variable, dtype), variable.dtype))
@@ -246,21 +284,28 @@ class Optimizer(keras.optimizers.Optimizer):
         for held, value in zip((variable, *state), self.rule(w, gradient, *slots, **letters), strict=True):
             held.assign(tf.cast(value, held.dtype))
 
-    def numbers(self, learning_rate, dtype):
-        """The letters of the rule, and the decay or None: tensors of `dtype`, computed in float64, once for an update."""
+    def numbers(self, learning_rate, variable, dtype):
+        """The letters of the rule, and the decay or None: tensors of `dtype`, computed in float64, once for alike weights."""
         known = {} if self.letters_of_update is None else self.letters_of_update
-        if dtype not in known:
+        clock, factor = self.clocks.of(variable), self.rates.get(self._var_key(variable), 1.0)
+        alike = dtype, id(clock), factor
+        if alike not in known:
             held = {name: getattr(type(self), name) for name, value in self.hyperparameters.items() if value is not None}
             h = types.SimpleNamespace(**{name: parameter.number(self, dtype) for name, parameter in held.items()})
-            lr, t = tf.cast(learning_rate, tf.float64), tf.cast(self.iterations + 1, tf.float64)
+            updates = self.iterations if clock is None else clock.value
+            lr, t = factor * tf.cast(learning_rate, tf.float64), tf.cast(updates + 1, tf.float64)
             letters = {name: tf.cast(letter, dtype) for name, letter in self.letters(h, lr, t).items()}
-            known[dtype] = letters, tf.cast(h.weight_decay, dtype) if "weight_decay" in held else None
-        return known[dtype]
+            known[alike] = letters, tf.cast(h.weight_decay, dtype) if "weight_decay" in held else None
+        return known[alike]
 
     def letters_for(self, variable, letters, decay):
         """(letters, share) for one weight, of which that share is taken off first: θ ← θ − η · weight_decay · θ (decoupled)."""
         decays = decay is not None and self._use_weight_decay(variable)
         return letters, letters["lr"] * decay if decays else None
+
+
+def path_of(weight):
+    return getattr(weight, "path", weight.name)
 
 
 def same_kinds(entries, saved):

@@ -8,6 +8,7 @@ import tensorflow as tf
 
 from tfnn import controls
 from tfnn.callbacks.steered_rate import optimizers_of
+from tfnn.optimizers import Optimizer
 
 
 class Compiled:
@@ -57,6 +58,9 @@ class Compiled:
         rates = [optimizer._learning_rate for optimizer in optimizers_of(self.model.optimizer)]
         regularizers = [weight.regularizer for weight in self.model.trainable_variables]
         objects = [self.model.optimizer, self.model._loss_tracker, *rates, *regularizers]
+        for optimizer in optimizers_of(self.model.optimizer):
+            if isinstance(optimizer, Optimizer):
+                objects += [optimizer.rates, *optimizer.clocks.distinct(optimizer._trainable_variables)]
         return objects, [layer.trainable for layer in layers_of(self.model)]
 
     @property

@@ -12,6 +12,7 @@ from keras.src.random.seed_generator import GLOBAL_SEED_GENERATOR, global_seed_g
 
 from tfnn.callbacks.steered_rate import SteeredRate
 from tfnn.optimizers import Optimizer
+from tfnn.optimizers.base import CLOCK
 from tfnn.optimizers.hyperparameter import VariableRate
 from tfnn.training import callback_state
 from tfnn.training.fingerprint import fingerprint, inner_optimizers, last_part
@@ -54,6 +55,7 @@ def restore(model, callbacks, arrays, meta, augmentation=()):
     for name, places in meta["optimizer_weights"].items():
         if name in optimizers(model):
             build_optimizer(optimizers(model)[name], [model.weights[place] for place in places if place < len(model.weights)])
+            set_clocks(optimizers(model)[name], name, model.weights, arrays)
     variables = variables_of(model, augmentation)
     held = {name: array for name, array in arrays.items() if name != GLOBAL and not name.startswith("callbacks/")}
     for name in sorted(held.keys() | variables.keys()):
@@ -126,7 +128,7 @@ def tfnn_variables(optimizer, weights):
     place = {id(weight): index for index, weight in enumerate(weights)}
     found = {f"own/{index}": variable for index, (_, variable) in enumerate(optimizer.own_variables())}
     for weight in optimizer._trainable_variables:
-        for path, variable in optimizer.entries([weight]):
+        for path, variable in optimizer.entries([weight]) + optimizer.clock_entries([weight]):
             found[f"{place[id(weight)]}/{path.rpartition('/')[2]}"] = variable
     found |= {key: variable for key, variable in optimizer.hyperparameters.items() if variable is not None}
     if isinstance(optimizer._learning_rate, VariableRate):
@@ -151,3 +153,12 @@ def build_optimizer(optimizer, weights):
         optimizer.build(weights)
     elif isinstance(optimizer, Optimizer):
         optimizer._check_variables_are_known(weights)
+
+
+def set_clocks(optimizer, name, weights, arrays):
+    """Gives an optimizer, and those inside it, the clocks that the checkpoint's had; not all weights need one."""
+    for index, part in enumerate(inner_optimizers(optimizer)):
+        set_clocks(part, f"{name}/{index}", weights, arrays)
+    if isinstance(optimizer, Optimizer):
+        counts = [arrays.get(f"{name}/{place}/{CLOCK}") for place in range(len(weights))]
+        optimizer.clocks.restore([(weight, None if n is None else int(n)) for weight, n in zip(weights, counts)])

@@ -1,5 +1,7 @@
 """Transfer learning from the models of Keras Applications."""
 
 from tfnn.transfer.backbone import Backbone, backbone, backbones
+from tfnn.transfer.classifier import classifier
+from tfnn.transfer.freezing import freeze
 from tfnn.transfer.stages import Stage, stages
 from tfnn.transfer.weights import load_weights

@@ -42,6 +42,12 @@ def stages(model):
         >>> [stage.name for stage in tfnn.transfer.stages(model)]
         ['C1', 'C2', 'C3', 'C4', 'C5']
     """
+    members = ((name, set(operations)) for name, operations in operations_of_stages(model))
+    return [Stage(name, tuple(layer for layer in model.layers if layer in operations)) for name, operations in members]
+
+
+def operations_of_stages(model):
+    """[(stage's name, its operations)], those too that are no layers, as a sum of two tensors."""
     parents = graph(model)
     level = {}
     for operation, before in parents.items():
@@ -52,19 +58,23 @@ def stages(model):
             level.update(dict.fromkeys(group, highest))
     for operation, before in parents.items():
         level[operation] = max([level[operation], *(level[one] for one in before)])
-    layers = collections.defaultdict(list)
-    for layer in model.layers:
-        layers[math.ceil(level[layer])].append(layer)
-    return [Stage(f"C{k}", tuple(members)) for k, members in merged(sorted(layers.items()))]
+    members = collections.defaultdict(list)
+    for operation in parents:
+        members[math.ceil(level[operation])].append(operation)
+    return [(f"C{k}", operations) for k, operations in merged(sorted(members.items()))]
 
 
 def graph(model):
     """{operation: operations whose output it takes}, inputs first."""
-    nodes = [node for depth in sorted(model._nodes_by_depth, reverse=True) for node in model._nodes_by_depth[depth]]
     parents = {}
-    for node in nodes:
+    for node in nodes_of(model):
         parents.setdefault(node.operation, []).extend(parent.operation for parent in node.parent_nodes)
     return parents
+
+
+def nodes_of(model):
+    """The calls of operations that make up a functional model, inputs first."""
+    return [node for depth in sorted(model._nodes_by_depth, reverse=True) for node in model._nodes_by_depth[depth]]
 
 
 def stride(operation):
@@ -104,7 +114,7 @@ def merged(levels):
     waiting, done = [], []
     for k, members in levels:
         waiting += members
-        if any(layer.weights and not isinstance(layer, keras.layers.Normalization) for layer in members):
+        if any(getattr(one, "weights", ()) and not isinstance(one, keras.layers.Normalization) for one in members):
             done.append((k, waiting))
             waiting = []
     if not done:

@@ -1,0 +1,80 @@
+"""A classifier of images on a backbone: what it needs of pixels, the stages, and a new head, in one graph."""
+
+import keras
+
+from tfnn.layers import Dropout
+from tfnn.transfer.backbone import backbone as backbone_of
+from tfnn.transfer.freezing import freeze
+from tfnn.transfer.preprocessing import Preprocessing
+from tfnn.transfer.stage_model import chained
+
+
+def classifier(
+    backbone,
+    classes,
+    input_shape=None,
+    weights=None,
+    *,
+    unfreeze=0,
+    dropout=0.2,
+    kernel_initializer="zeros",
+    name=None,
+):
+    """A classifier of images with a backbone of `keras.applications`, or one of your own.
+
+    "Freeze all but the last few layers, retrain on the small set; the bigger the set, the more layers are retrained"
+    (lecture, section 7). What the backbone needs of pixels is its first layer, so that training, evaluation and an
+    exported bundle cannot differ: images are always RGB of 0 to 255.
+
+    Args:
+        backbone: a name that `tfnn.transfer.backbone` knows, such as "MobileNetV2"; or a functional model from images to
+            features (B, F), with weights of its own, whose layers are shared.
+        classes: how many there are.
+        input_shape: (height, width, channels) of images, for a name; None takes the size of the backbone's training.
+        weights: "imagenet", a path (see `tfnn.transfer.load_weights`) or None, for a name.
+        unfreeze: how many of the last stages are trained with the head, an int or "all"; see `tfnn.transfer.Unfreeze`.
+        dropout: the part of the features that is dropped in training, before the head.
+        kernel_initializer: of the head, which starts at zeros as in BiT (Kolesnikov et al. 2020, arXiv:1912.11370): every
+            class is as probable as the others, and the features stay as they are at the first update. `HeNormal()` starts at
+            random.
+        name: of the model.
+
+    Returns:
+        A functional Keras model of images (B, height, width, channels), 0 to 255, any dtype, to probabilities (B, classes).
+        Its stages are layers of it, `StageModel`s: a frozen one is wholly in inference mode.
+
+    Raises:
+        ValueError: for fewer than 2 classes, a backbone that gives no features (B, F), and as `Backbone.build` does.
+
+    Example:
+        >>> model = tfnn.transfer.classifier("MobileNetV2", 5, (96, 96, 3), weights="imagenet")
+        >>> model.compile(tfnn.optimizers.Adam(1e-3), "sparse_categorical_crossentropy", metrics=["accuracy"])
+        >>> tfnn.fit(model, images, labels, epochs=20, callbacks=[tfnn.transfer.Unfreeze({10: 1})])
+    """
+    if isinstance(classes, bool) or classes != int(classes) or classes < 2:
+        raise ValueError(f"classes={classes} must be an integer of at least 2")
+    if isinstance(backbone, str):
+        known = backbone_of(backbone)
+        body, mode, name = known.build(input_shape, weights), known.preprocessing, name or f"{backbone}_classifier"
+    elif input_shape is not None or weights is not None:
+        raise ValueError("input_shape and weights belong to a backbone that is given by name; a model has its own")
+    else:
+        body, mode = backbone, "inside"
+    check_features(body)
+    x = inputs = keras.Input(body.input_shape[1:], name="image")
+    if mode != "inside":
+        x = Preprocessing(mode, name="preprocessing")(x)
+    x = chained(body, x)
+    x = Dropout(dropout, name="dropout")(x) if dropout else x
+    head = keras.layers.Dense(classes, "softmax", kernel_initializer=kernel_initializer, dtype="float32", name="head")
+    model = keras.Model(inputs, head(x), name=name)
+    freeze(model, unfreeze)
+    return model
+
+
+def check_features(body):
+    outputs = getattr(body, "outputs", None)
+    if not outputs or len(outputs) > 1 or len(body.inputs) > 1:
+        raise ValueError(f"a backbone must be a functional model of one input and one output, got {body!r}")
+    if len(body.output_shape) != 2 or body.output_shape[-1] is None:
+        raise ValueError(f"a backbone must give features (B, F), got {body.output_shape}: end it with a global pooling")

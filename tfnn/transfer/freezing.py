@@ -1,0 +1,39 @@
+"""Which stages of a classifier are trained."""
+
+from tfnn.transfer.stage_model import StageModel
+
+
+def stages_of(model):
+    """The `StageModel`s of a classifier, from the input to the head."""
+    found = [layer for layer in model.layers if isinstance(layer, StageModel)]
+    if not found:
+        raise ValueError(f"model {model.name!r} has no stages: make it with tfnn.transfer.classifier")
+    return found
+
+
+def freeze(model, unfreeze=0):
+    """Freezes all stages of a classifier but the last `unfreeze`; the head is always trained.
+
+    Args:
+        model: as `tfnn.transfer.classifier` makes it.
+        unfreeze: how many of the last stages are trained, an int from 0 to all of them, or "all".
+
+    Raises:
+        ValueError: for another number, and for a model without stages.
+
+    Example:
+        >>> tfnn.transfer.freeze(model, 2)  # trains C4, C5 and the head
+    """
+    stages = stages_of(model)
+    trained = number_of(unfreeze, len(stages))
+    for index, stage in enumerate(stages):
+        stage.trainable = index >= len(stages) - trained
+
+
+def number_of(unfreeze, most):
+    """How many stages "all" or a number are, of `most`."""
+    if unfreeze == "all":
+        return most
+    if isinstance(unfreeze, bool) or not isinstance(unfreeze, int) or not 0 <= unfreeze <= most:
+        raise ValueError(f"unfreeze={unfreeze!r} must be an integer from 0 to the {most} stages, or 'all'")
+    return unfreeze

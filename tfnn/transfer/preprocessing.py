@@ -1,0 +1,35 @@
+"""What a backbone needs of pixels, as a layer."""
+
+import keras
+
+from tfnn.transfer.preprocess import MODES, preprocess
+
+
+@keras.saving.register_keras_serializable("tfnn")
+class Preprocessing(keras.layers.Layer):
+    """RGB pixels of 0 to 255 to what a network of `keras.applications` was trained on, whatever the dtype of the policy.
+
+    Args:
+        mode: "caffe": BGR minus its mean; "tf": x / 127.5 − 1; "torch": (x / 255 − mean) / deviation of ImageNet; or "inside":
+            x, where the network's own first layers do it (Keras's names, `applications/imagenet_utils.py`).
+
+    Input and output (..., height, width, 3); float32.
+
+    Raises:
+        ValueError: for another mode.
+
+    Example:
+        >>> x = tfnn.transfer.Preprocessing("tf")(images)
+    """
+
+    def __init__(self, mode, **kwargs):
+        super().__init__(**{"dtype": "float32", **kwargs})
+        if mode not in MODES:
+            raise ValueError(f"mode={mode!r} must be one of {', '.join(map(repr, MODES))}")
+        self.mode = mode
+
+    def call(self, x):
+        return preprocess(x, self.mode)
+
+    def get_config(self):
+        return {**super().get_config(), "mode": self.mode}

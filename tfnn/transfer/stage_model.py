@@ -1,0 +1,51 @@
+"""A backbone as a chain of its stages, each a model of its own that is frozen or trained as one."""
+
+import keras
+
+from tfnn.transfer.stages import nodes_of, operations_of_stages
+
+
+@keras.saving.register_keras_serializable("tfnn")
+class StageModel(keras.Model):
+    """A stage of a backbone. Frozen (`trainable = False`), all of it is in inference mode, whatever `training` says.
+
+    Keras does so for BatchNorm alone: dropout and stochastic depth of a frozen EfficientNet or ConvNeXt go on drawing.
+    """
+
+    def call(self, inputs, training=None, mask=None):
+        return super().call(inputs, training=training and self.trainable, mask=mask)
+
+
+def chained(backbone, x):
+    """Calls a backbone stage by stage.
+
+    Args:
+        backbone: a functional model of one input and one output. Its layers are shared, with their weights.
+        x: the Keras tensor to call it with.
+
+    Returns:
+        Its output; the `StageModel`s on the way there bear the names that `tfnn.transfer.stages` gives.
+    """
+    names, members = zip(*operations_of_stages(backbone))
+    place = {operation: index for index, operations in enumerate(members) for operation in operations}
+    takers = [(place[node.operation], node.input_tensors) for node in nodes_of(backbone)]
+    takers.append((len(names), backbone.outputs))
+    stage_of = lambda tensor: place[tensor._keras_history.operation]
+    (start,) = backbone.inputs
+    values = {start: x}
+    for index, name in enumerate(names):
+        taken = unique(tensor for taker, tensors in takers if taker == index for tensor in tensors)
+        inputs = [tensor for tensor in taken if tensor is start or stage_of(tensor) < index]
+        later = unique(tensor for taker, tensors in takers if taker > index for tensor in tensors)
+        outputs = [tensor for tensor in later if tensor is not start and stage_of(tensor) == index]
+        stage = StageModel(only(inputs), only(outputs), name=name)
+        values |= zip(outputs, keras.tree.flatten(stage(only([values[tensor] for tensor in inputs]))))
+    return values[backbone.output]
+
+
+def unique(tensors):
+    return list(dict.fromkeys(tensors))
+
+
+def only(tensors):
+    return tensors[0] if len(tensors) == 1 else tensors
