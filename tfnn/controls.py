@@ -231,6 +231,14 @@ class BatchSteering(Steering):
             logs["batch_size"] = self.controls.batch_size if self.growable is None else self.growable.last_size
 
 
+class Freezing(keras.callbacks.Callback):
+    """A callback that says which layers are trained in which epoch; a trainer asks it before it builds its graph."""
+
+    def freeze_for(self, epoch):
+        """Sets the layers' `trainable` flags to those of an epoch."""
+        raise NotImplementedError
+
+
 class Facts(NamedTuple):
     """What is known of an update just before it is made, as tensors."""
 

@@ -72,11 +72,11 @@ class Arrays:
         """The trace for this data, looked up once: finding it anew at each call costs as much as 5 small updates."""
         if graph.eager:
             return graph.train
-        if (size, tail) not in self.traces:
+        if (graph, size, tail) not in self.traces:
             order, scalar, flag = tf.TensorSpec([self.rows], tf.int32), tf.TensorSpec([], tf.int32), tf.TensorSpec([], tf.bool)
             specs = self.data, order, scalar, scalar, scalar, flag
-            self.traces[size, tail] = graph.train.get_concrete_function(*specs, size, tail)
-        return self.traces[size, tail]
+            self.traces[graph, size, tail] = graph.train.get_concrete_function(*specs, size, tail)
+        return self.traces[graph, size, tail]
 
     def sample(self):
         """(batch, its examples): the first of this pass."""

@@ -16,11 +16,15 @@ class Compiled:
 
     `own_step` names the method with which a model brings its own training step, or is None.
 
+    Args:
+        model: the model.
+        head: the part of it that is called, where what leads to that was computed before; None calls the whole.
+
     Raises:
         ValueError: for a model that is not compiled, makes its own training function, or has several replicas.
     """
 
-    def __init__(self, model):
+    def __init__(self, model, head=None):
         if not model.compiled:
             raise ValueError(f"model {model.name!r} is not compiled: call model.compile(optimizer, loss) first")
         for own in "make_train_function", "make_test_function":
@@ -31,7 +35,7 @@ class Compiled:
         self.own_step = next((own for own in ("train_step", "compute_metrics") if overrides(model, own)), None)
         self.own_loss = overrides(model, "train_step") or overrides(model, "test_step") or overrides(model, "compute_loss")
         self.own_test_step = overrides(model, "test_step") or overrides(model, "compute_metrics")
-        self.model, self.optimizer, self.classes = model, model.optimizer, []
+        self.model, self.head, self.optimizer, self.classes = model, head, model.optimizer, []
 
     def build(self, spec):
         """Creates all variables, of model, loss, metrics and optimizer, which no traced function may create.
@@ -68,6 +72,11 @@ class Compiled:
         """Whether the model is still what `build` saw."""
         (objects, flags), (traced, traced_flags) = self.settings(), self.traced
         return flags == traced_flags and len(objects) == len(traced) and all(a is b for a, b in zip(objects, traced))
+
+    @property
+    def trains_the_same(self):
+        """Whether no layer was frozen or unfrozen since."""
+        return self.settings()[1] == self.traced[1]
 
     def what_changed(self):
         """In words, why the model is not what `build` saw."""
@@ -118,7 +127,7 @@ class Compiled:
         return self.model._should_eval(epoch, frequency)
 
     def forward(self, x, training):
-        return call(self.model, x, training)
+        return call(self.head or self.model, x, training)
 
     def output_spec(self, x):
         """The outputs for inputs like `x`, without their values."""
@@ -225,11 +234,11 @@ def layers_of(model, include_self=False):
     return list(model._flatten_layers(include_self=include_self))
 
 
-def code_of(model):
-    """The model, its layers, and the losses and metrics that were given to `compile` as objects or functions."""
+def code_of(model, layers):
+    """The model, `layers` of it, and the losses and metrics that were given to `compile` as objects or functions."""
     metrics = model._compile_metrics
     given = [model.loss, metrics and [metrics._user_metrics, metrics._user_weighted_metrics]]
-    return [model, *layers_of(model), *(p for p in keras.tree.flatten(given) if p is not None and not isinstance(p, str))]
+    return [model, *layers, *(p for p in keras.tree.flatten(given) if p is not None and not isinstance(p, str))]
 
 
 def call(layer, x, training):

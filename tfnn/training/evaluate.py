@@ -42,12 +42,15 @@ def evaluate(
     return logs if return_dict else model._flatten_metrics_in_order(logs)
 
 
-def evaluation_for(model, spec, jit_compile=None):
-    """The model's functions of an earlier call where they still hold, else new ones; `jit_compile` of None takes either."""
+def evaluation_for(model, spec, jit_compile=None, head=None):
+    """The model's functions of an earlier call where they still hold, else new ones; `jit_compile` of None takes either.
+
+    `head` is the part of the model that is called, with `spec` that of the whole; see `tfnn.training.compiled.Compiled`.
+    """
     held = getattr(model, "_tfnn_evaluation", None)
-    if held and jit_compile in (None, held[0]) and held[1].compiled.current:
+    if held and jit_compile in (None, held[0]) and held[1].compiled.head is head and held[1].compiled.current:
         return held[1]
-    evaluation = Evaluation(model, bool(jit_compile))
+    evaluation = Evaluation(model, bool(jit_compile), head)
     evaluation.compiled.build(spec)
     object.__setattr__(model, "_tfnn_evaluation", (bool(jit_compile), evaluation))  # past Keras's tracking of attributes
     return evaluation

@@ -25,8 +25,8 @@ class Evaluation:
     Both functions end in (batches read, whether more follow, metrics), metrics being those of all batches since `fresh`.
     """
 
-    def __init__(self, model, jit_compile=False):
-        self.compiled, self.strategy, self.pace = Compiled(model), model.distribute_strategy, Pace()
+    def __init__(self, model, jit_compile=False, head=None):
+        self.compiled, self.strategy, self.pace = Compiled(model, head), model.distribute_strategy, Pace()
         self.static = jit_compile or isinstance(self.strategy, tf.distribute.TPUStrategy)
         self.eager = model.run_eagerly
         self.on_arrays = traced(self._on_arrays, self.eager, jit_compile)

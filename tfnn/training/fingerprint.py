@@ -18,10 +18,11 @@ def fingerprint(model):
     return {"weights": weights, "metrics": metrics, "optimizer": optimizer_form(model.optimizer)}
 
 
-def differences(meta, model):
+def differences(meta, model, freezing=False):
     """In words, all in which `model` is another than that of a checkpoint with `meta`; an empty list where it may go on.
 
-    Weights go by order, shape, dtype and name; layers that are the same but for Keras's counting (dense, dense_1) agree.
+    Weights go by order, shape, dtype, name, and by whether they are trained, unless callbacks say that (`freezing`); layers
+    that are the same but for Keras's counting (dense, dense_1) agree.
     Numbers that an optimizer keeps in variables, as a learning rate or tfnn's momentum, are state: they are restored.
     """
     ours, theirs = json.loads(json.dumps(fingerprint(model))), meta["fingerprint"]
@@ -30,13 +31,13 @@ def differences(meta, model):
         found.append(f"the model has {len(ours['weights'])} weights, the checkpoint's {len(theirs['weights'])}")
     else:
         for weight, other in zip(ours["weights"], theirs["weights"]):
-            found += weight_differences(weight, other)
+            found += weight_differences(weight, other, freezing)
     if ours["metrics"] != theirs["metrics"]:
         found.append(f"metrics are {', '.join(ours['metrics'])}, the checkpoint's {', '.join(theirs['metrics'])}")
     return found + optimizer_differences(ours["optimizer"], theirs["optimizer"])
 
 
-def weight_differences(ours, theirs):
+def weight_differences(ours, theirs, freezing):
     (path, shape, dtype, trained), (path_, shape_, dtype_, trained_) = ours, theirs
     if path.rpartition("/")[2] != path_.rpartition("/")[2]:
         return [f"weight {path} stands where the checkpoint's {path_} stood"]
@@ -44,8 +45,10 @@ def weight_differences(ours, theirs):
         return [f"weight {path} has shape {tuple(shape)}, the checkpoint's {tuple(shape_)}"]
     if dtype != dtype_:
         return [f"weight {path} is {dtype}, the checkpoint's {dtype_}"]
+    if freezing or trained == trained_:
+        return []
     words = {True: "trained", False: "frozen"}
-    return [] if trained == trained_ else [f"weight {path} is {words[trained]}, the checkpoint's is {words[trained_]}"]
+    return [f"weight {path} is {words[trained]}, the checkpoint's is {words[trained_]}"]
 
 
 def last_part(variable):

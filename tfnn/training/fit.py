@@ -17,7 +17,7 @@ from tfnn.training.inputs import integer
 from tfnn.training.introduction import form_of, introduction, reason_for_new_trace
 from tfnn.training.memory import Memory
 from tfnn.training.profile import Profile
-from tfnn.training.run import Run
+from tfnn.training.run import Phase, Run
 from tfnn.training.saving import Saver, Terminated, check_same, found, heeding_sigterm, settings_of
 from tfnn.training.sources import source_of, split
 from tfnn.training.stream_graph import StreamGraph
@@ -51,6 +51,7 @@ def fit(
     profile=None,
     seed=None,
     jit_compile="auto",
+    cache=None,
 ):
     """Trains a compiled Keras model as `model.fit` does, in one static graph.
 
@@ -96,11 +97,14 @@ def fit(
             draw for each. None takes that of the checkpoint, or one from Python's generator, which
             `keras.utils.set_random_seed` seeds.
         jit_compile: whether XLA compiles the graph; "auto" follows `tfnn.training.xla.choose_jit`.
+        cache: what computes the frozen layers below the head once, a `tfnn.transfer.FeatureCache`; None computes them at each
+            update.
 
     Returns:
         The `keras.callbacks.History`, with also `updates` (in all), `skipped` (updates left out), `batch_sizes` (examples
         of an update, per epoch; None for batches of unknown size), `traces` (of the training graph, made by this call: 1,
-        or 0 where that of an earlier call serves again) and `jit_compile` (bool).
+        one more for each epoch in whose beginning a callback froze or unfroze layers, 0 where that of an earlier call serves
+        again) and `jit_compile` (bool).
 
     Raises:
         ValueError: for a model that is not compiled, makes its own training function, or has several replicas; for arrays of
@@ -150,35 +154,47 @@ def fit(
         callbacks = callback_list(callbacks, model, verbose, epochs, updates)
         has = lambda kind: any(isinstance(callback, kind) for callback in callbacks.callbacks)
         nonfinite = "ignore" if has(keras.callbacks.TerminateOnNaN) else nonfinite
-        jit_compile, why = choose_jit(model, jit_compile, augmentation, source)
         growth, probes = mode_of(callbacks.callbacks), of_kind(controls.Probe, callbacks.callbacks)
         probes = tuple(probe for probe in probes if not (probe.optional and Compiled(model).own_step))
-        guard = nonfinite != "ignore"
-        graph, new_trace = graph_for(model, source, accumulate, growth, jit_compile, augmentation, guard, probes)
-        graph.controls.check_memory = Memory(graph, source.spec).check if graph.rebatch else lambda size: None
+        for callback in of_kind(controls.Freezing, callbacks.callbacks):
+            callback.freeze_for(resumed[2]["trainer"]["epoch"] if resumed else initial_epoch)
+        how = dict(accumulate=accumulate, growth=growth, guard=nonfinite != "ignore", probes=probes)
+
+        def phase(run_controls=None):
+            """What is trained, and on what, as long as no layer is frozen or unfrozen."""
+            features, words = cache.features(model, source, validation, augmentation, seed) if cache else (None, None)
+            head, data, held_out = features or (None, source, validation)
+            steps = () if features else augmentation
+            jit, why = choose_jit(model, jit_compile, steps, data, head)
+            graph, new_trace = graph_for(model, source, data, jit, steps, head, run_controls, **how)
+            graph.controls.check_memory = Memory(graph, data.spec).check if graph.rebatch else lambda size: None
+            validate = None
+            if validation is not None:
+                evaluation = evaluation_for(model, validation.spec, jit and isinstance(held_out, Arrays), head)
+                validate = lambda heed: run_evaluation(evaluation, held_out, callbacks, validation_steps, heed)
+            path = resumed and not run_controls and resumed[0]
+            line = introduction(graph, data.micro_batch, accumulate, why, new_trace, path, words)
+            return Phase(graph, data, validate, line)
+
+        first = phase()
+        graph = first.graph
         for part in source, validation:
             if isinstance(part, Arrays):
                 graph.compiled.check_labels(part.data[1])
-        validate = None
-        if validation is not None:
-            evaluation = evaluation_for(model, validation.spec, jit_compile and isinstance(validation, Arrays))
-            validate = lambda heed: run_evaluation(evaluation, validation, callbacks, validation_steps, heed)
-
         profile = Profile(profile, callbacks.callbacks)
-        run = Run(graph, source, callbacks, steps_per_epoch, validate, nonfinite, profile)
+        run = Run(first, phase, callbacks, steps_per_epoch, nonfinite, profile)
         saves = has(Checkpoint)
         settings = settings_of(source, accumulate, graph.rebatch, steps_per_epoch, shuffle, seed) if saves or resumed else {}
         if resumed:
             graph.build_own_step(source.batch_spec)
-            check_same(resumed, model, settings, epochs)
+            check_same(resumed, model, settings, epochs, freezing=has(controls.Freezing))
         told = dict(accumulate=accumulate, epochs=epochs, steps_per_epoch=steps_per_epoch, shuffle=bool(shuffle), seed=seed)
         told |= dict(batch_size=source.micro_batch, examples=getattr(source, "rows", None), nonfinite=nonfinite)
-        graph.controls.views = views_of(graph, source, validation, validation_steps, told)
+        graph.controls.views = views_of(run, source, augmentation, validation, validation_steps, told)
         run.saver = Saver(run, augmentation, settings, resumed)
         if verbose:
-            path = resumed and resumed[0]
-            print(introduction(graph, source.micro_batch, accumulate, why, new_trace, path), flush=True)
-        traces = graph.traces
+            run.tell = functools.partial(print, flush=True)
+            run.tell(first.line)
         try:
             with heeding_sigterm(saves) as run.heed, controls.use(graph.controls):
                 try:
@@ -191,7 +207,7 @@ def fit(
             graph.controls.views = run.saver = None  # circles, which would keep the data until Python looks for them
             history = model.history
             history.updates, history.skipped, history.batch_sizes = run.updates, run.skipped, run.batch_sizes
-            history.traces, history.jit_compile = graph.traces - traces, jit_compile
+            history.traces, history.jit_compile = run.traces, run.graph.jit_compile
     return model.history
 
 
@@ -224,8 +240,11 @@ def mode_of(callbacks):
     return modes.pop() if modes else None
 
 
-def graph_for(model, source, accumulate, growth, jit_compile, augmentation, guard, probes):
-    """(The model's graph of an earlier `fit` where it still holds, else a new one; why one of an earlier fit does not)."""
+def graph_for(model, source, data, jit_compile, steps, head, run_controls, *, accumulate, growth, guard, probes):
+    """(The model's graph of an earlier `fit` where it still holds, else a new one; why one of an earlier fit does not).
+
+    `source` is what the model reads, `data` what its `head` does.
+    """
     compiled = Compiled(model)
     compiled.check_accumulates(accumulate)
     if growth == "rebatch" and accumulate > 1:
@@ -234,16 +253,16 @@ def graph_for(model, source, accumulate, growth, jit_compile, augmentation, guar
         raise ValueError(f"{type(probes[0]).__name__} measures gradients, which a model with its own {compiled.own_step} hides")
     rebatch = growth == "rebatch" or (growth == "accumulate" and compiled.own_step is not None)  # which nothing can split
     sums = accumulate > 1 or (growth == "accumulate" and not rebatch)
-    if (sums or rebatch) and not isinstance(source, Arrays):
-        source.measure()
-    kind = ArrayGraph if isinstance(source, Arrays) else StreamGraph
-    settings = kind, source.micro_batch or 1, sums, rebatch, jit_compile, augmentation, guard, probes
-    held, form = getattr(model, "_tfnn_graph", None), form_of(source)
+    if (sums or rebatch) and not isinstance(data, Arrays):
+        data.measure()
+    kind = ArrayGraph if isinstance(data, Arrays) else StreamGraph
+    settings = kind, data.micro_batch or 1, sums, rebatch, jit_compile, steps, guard, probes, head
+    held, form = getattr(model, "_tfnn_graph", None), form_of(data)
     new_trace = reason_for_new_trace(held, settings, form)
-    if held and held[0] == settings and held[1].compiled.current and held[1].heard:
+    if held and held[0] == settings and held[1].compiled.current and held[1].heard and run_controls in (None, held[1].controls):
         graph = held[1]
     else:
-        graph = kind(model, *settings[1:])
+        graph = kind(model, *settings[1:], run_controls)
         graph.build(source.spec)
         object.__setattr__(model, "_tfnn_graph", (settings, graph))  # past Keras's tracking: no part of the saved model
     graph.forms += [form] if form not in graph.forms else []

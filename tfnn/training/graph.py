@@ -50,14 +50,28 @@ class TrainingGraph:
         augmentation: steps for `tfnn.training.augmentation.augmented`.
         guard: whether a number that is not finite ends a call and undoes it.
         probes: the `tfnn.controls.Probe`s that measure in it.
+        head: the part of the model that is called; see `tfnn.training.compiled.Compiled`.
+        controls: those of the run that it becomes a part of; None makes new ones.
     """
 
-    def __init__(self, model, micro_batch, accumulate, rebatch, jit_compile, augmentation=(), guard=True, probes=()):
-        self.compiled, self.strategy = Compiled(model), model.distribute_strategy
+    def __init__(
+        self,
+        model,
+        micro_batch,
+        accumulate,
+        rebatch,
+        jit_compile,
+        augmentation=(),
+        guard=True,
+        probes=(),
+        head=None,
+        controls=None,
+    ):
+        self.compiled, self.strategy = Compiled(model, head), model.distribute_strategy
         self.micro_batch, self.accumulate, self.rebatch = micro_batch, accumulate, rebatch
         self.jit_compile, self.guard, self.probes = jit_compile, guard, probes
         self.eager, self.forms = model.run_eagerly, []  # of the data that were seen, in words
-        self.controls, self.pace = Controls(micro_batch, rebatch and self.any_size, accumulate), Pace()
+        self.controls, self.pace = controls or Controls(micro_batch, rebatch and self.any_size, accumulate), Pace()
         self.step = Step(self.compiled, self.controls, accumulate, augmentation, probes)
         self.train = self.function(self.run, jit_compile=jit_compile and self.compiles_loops)
         self.whole, self.look = self.function(self.step.whole), self.function(self.step.part)

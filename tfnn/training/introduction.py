@@ -8,11 +8,11 @@ from tfnn.training.compiled import layers_of
 
 SETTINGS = (
     *("the kind of data", "the batch size", "whether gradients are summed", "whether the batch is regrouped"),
-    *("jit_compile", "augment", "whether numbers are guarded", "what callbacks measure"),
+    *("jit_compile", "augment", "whether numbers are guarded", "what callbacks measure", "what was computed before"),
 )
 
 
-def introduction(graph, batch_size, accumulate, reason, new_trace, resumed):
+def introduction(graph, batch_size, accumulate, reason, new_trace, resumed, features=None):
     """Device, precision, batch = micro-batch × accumulation, compiled or not and why, in one line.
 
     Args:
@@ -22,6 +22,7 @@ def introduction(graph, batch_size, accumulate, reason, new_trace, resumed):
         reason: why XLA compiles, or does not.
         new_trace: why the trace of an earlier run does not serve, or None.
         resumed: the checkpoint that the run goes on from, or None.
+        features: what was computed before, or why not; None where nobody asked for it.
     """
     model = graph.compiled.model
     precision = ", ".join(sorted({layer.dtype_policy.name for layer in layers_of(model)})) or model.dtype_policy.name
@@ -29,7 +30,8 @@ def introduction(graph, batch_size, accumulate, reason, new_trace, resumed):
     if graph.rebatch:
         batch += f", re-batched with {'a trace for each size' if graph.size_of_batches else 'one trace for all sizes'}"
     xla = f"XLA {'on' if graph.jit_compile else 'off'} ({'run_eagerly' if graph.eager else reason})"
-    more = [f"traced anew, as {new_trace}"] if new_trace else []
+    more = [features] if features else []
+    more += [f"traced anew, as {new_trace}"] if new_trace else []
     more += [f"goes on from {resumed}"] if resumed else []
     return "; ".join([f"tfnn.fit on {device_type(graph.strategy)}, {precision}, {batch}, {xla}", *more])
 

@@ -2,6 +2,7 @@
 
 import time
 import warnings
+from typing import Any, NamedTuple
 
 import keras
 
@@ -9,28 +10,52 @@ from tfnn.training.hooks import TRAIN_HOOKS, set_progress_target, steers, wants
 from tfnn.training.nonfinite import NonFiniteError
 
 
+class Phase(NamedTuple):
+    """What is trained on what, as long as no layer is frozen or unfrozen.
+
+    graph: the `TrainingGraph`. source: `Arrays` or a `Stream`. validate: gives the metrics on the validation data, or None;
+    called with a function to call between its pieces. line: all this in words.
+    """
+
+    graph: Any
+    source: Any
+    validate: Any
+    line: str
+
+
 class Run:
     """One call of `fit`, from epoch to epoch.
 
     Args:
-        graph: the `TrainingGraph`.
-        source: `Arrays` or a `Stream`.
+        phase: the first `Phase`.
+        next_phase: gives another, for the `Controls` of the run, after layers were frozen or unfrozen.
         callbacks: a `keras.callbacks.CallbackList`.
         steps_per_epoch: updates of an epoch, or None for a pass over the source.
-        validate: gives the metrics on the validation data, or None; called with a function to call between its pieces.
         nonfinite: "stop", "skip" or "ignore".
         profile: the `Profile` of the run.
     """
 
-    def __init__(self, graph, source, callbacks, steps_per_epoch, validate, nonfinite, profile):
-        self.graph, self.controls, self.model = graph, graph.controls, graph.compiled.model
-        self.source, self.callbacks, self.steps, self.validate = source, callbacks, steps_per_epoch, validate
+    def __init__(self, phase, next_phase, callbacks, steps_per_epoch, nonfinite, profile):
+        self.controls, self.model = phase.graph.controls, phase.graph.compiled.model
+        self.callbacks, self.steps, self.next_phase = callbacks, steps_per_epoch, next_phase
+        self.traced = []  # (graph, traces that it had before)
+        self.enter(phase)
         self.nonfinite, self.profile, self.saver = nonfinite, profile, None
         self.every_update = any(wants(callback, TRAIN_HOOKS) for callback in callbacks.callbacks)
         self.steering = [callback for callback in callbacks.callbacks if steers(callback)]
         self.progress = [c for c in callbacks.callbacks if isinstance(c, keras.callbacks.ProgbarLogger)]
         self.step, self.updates, self.skipped, self.batch_sizes, self.logs = 0, 0, 0, [], {}
-        self.heed, self.fresh = lambda: None, True  # whether no piece of this call is done, which may have built the optimizer
+        self.heed, self.tell = lambda: None, lambda line: None
+
+    def enter(self, phase):
+        self.graph, self.source, self.validate, _ = phase
+        self.traced.append((self.graph, self.graph.traces))
+        self.fresh = True  # whether no piece of this phase is done, which may have built the optimizer
+
+    @property
+    def traces(self):
+        """Of training graphs, made by this run."""
+        return sum(graph.traces - before for graph, before in self.traced)
 
     def epochs(self, first, last, seed, micro_batches, validation_freq):
         """Trains from epoch `first` up to `last`, with `micro_batches` to an update at the start."""
@@ -59,6 +84,10 @@ class Run:
     def begin_epoch(self, restore):
         """`restore` takes up an epoch in its middle, again, as callbacks may have set anew what was set when it began."""
         self.callbacks.on_epoch_begin(self.epoch)
+        if not self.graph.compiled.trains_the_same:
+            phase = self.next_phase(self.controls)
+            self.tell(phase.line)
+            self.enter(phase)
         if restore:
             restore(again=True)
         else:

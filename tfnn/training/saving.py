@@ -100,11 +100,14 @@ def found(directory):
     return newest
 
 
-def check_same(resumed, model, settings, epochs):
-    """Refuses to go on with another model, optimizer, data set or setting, or to fewer epochs than were done."""
+def check_same(resumed, model, settings, epochs, freezing=False):
+    """Refuses to go on with another model, optimizer, data set or setting, or to fewer epochs than were done.
+
+    `freezing` tells that a callback says which layers are frozen, so that they may be others than in the epoch before.
+    """
     path, _, meta = resumed
     trainer = meta["trainer"]
-    differ = differences(meta, model)
+    differ = differences(meta, model, freezing)
     for name, value in settings.items():
         other = trainer["settings"].get(name)
         if value != other:

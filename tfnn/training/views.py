@@ -12,11 +12,16 @@ from tfnn.training.augmentation import augmented
 from tfnn.training.evaluate import prediction_for
 
 
-def views_of(graph, source, validation, validation_steps, settings):
-    """The `Views` of a run: what it trains on, its graph, and its answers on the validation data."""
-    steps = graph.step.augmentation
+def views_of(run, source, steps, validation, validation_steps, settings):
+    """The `Views` of a run: what it trains on, its graph, and its answers on the validation data.
+
+    `source` is what the model reads, where the run may read features of it; `steps` are those of `fit(augment=...)`.
+    """
+    graph = run.graph
 
     def inputs():
+        if run.source is not source:
+            source.seek(run.source.passes)
         batch, examples = source.sample()
         layers = [layer for layer in steps if isinstance(layer, keras.layers.Layer)]
         state = [(variable, tf.identity(variable)) for layer in layers for variable in layer.variables]
@@ -36,8 +41,8 @@ def views_of(graph, source, validation, validation_steps, settings):
     what = {"augment": ", ".join(getattr(step, "name", None) or getattr(step, "__name__", str(step)) for step in steps)}
     return Views(
         settings=settings | what | where,
-        graph=graph.traced_graph,
-        traces=lambda: graph.traces,
+        graph=lambda: run.graph.traced_graph(),
+        traces=lambda: run.traces,
         inputs=inputs,
         predictions=None if validation is None or validation.once else predictions,
     )

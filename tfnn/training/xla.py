@@ -40,7 +40,7 @@ def own_code(part):
     return home not in ("keras", "tfnn") or own_step or isinstance(part, keras.layers.Lambda)
 
 
-def choose_jit(model, asked, augmentation=(), source=None):
+def choose_jit(model, asked, augmentation=(), source=None, head=None):
     """Whether to compile the training graph with XLA, and why.
 
     Args:
@@ -49,6 +49,7 @@ def choose_jit(model, asked, augmentation=(), source=None):
             that "auto" keeps an explicit `compile(jit_compile=True)`; False cannot be told there from Keras's default.
         augmentation: the layers and functions that `fit(augment=...)` puts before the model.
         source: what `fit` reads, where it is known.
+        head: the part of the model that is trained, where the rest was computed before.
 
     Returns:
         (bool, reason in words).
@@ -63,7 +64,7 @@ def choose_jit(model, asked, augmentation=(), source=None):
         return False, "a TPU compiles by itself"
     if asked != "auto":
         return asked, "as asked"
-    layers = layers_of(model)
+    layers = layers_of(head or model)
     before = [layer for step in augmentation if isinstance(step, keras.Layer) for layer in layers_of(step, include_self=True)]
     for layer in before + layers:
         if not layer.supports_jit:
@@ -74,7 +75,7 @@ def choose_jit(model, asked, augmentation=(), source=None):
         return True, "a GPU gains from fused kernels"
     if model.jit_compile:
         return True, "as compiled"
-    for part in code_of(model):
+    for part in code_of(model, layers):
         if own_code(part):
             name = getattr(part, "__name__", type(part).__name__)
             return False, f"{name} may hold what XLA cannot compile, and Keras, too, runs it without"

@@ -3,5 +3,8 @@
 from tfnn.transfer.backbone import Backbone, backbone, backbones
 from tfnn.transfer.classifier import classifier
 from tfnn.transfer.freezing import freeze
+from tfnn.transfer.preprocessing import Preprocessing
+from tfnn.transfer.stage_model import StageModel
 from tfnn.transfer.stages import Stage, stages
+from tfnn.transfer.unfreeze import Unfreeze
 from tfnn.transfer.weights import load_weights
