@@ -1,0 +1,152 @@
+"""What a frozen backbone gives for each image, computed once and kept, in memory or on disk."""
+
+import weakref
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from tfnn import random
+from tfnn.training.arrays import Arrays
+from tfnn.training.augmentation import augmented
+from tfnn.training.compiled import Compiled, layers_of
+from tfnn.training.xla import own_code
+from tfnn.transfer.feature_key import description, key_of
+from tfnn.transfer.feature_store import Folder, Memory
+from tfnn.transfer.stage_model import StageModel
+from tfnn.transfer.stages import nodes_of
+
+
+class FeatureCache:
+    """Lets `tfnn.fit(model, x, y, cache=FeatureCache())` compute a frozen backbone once for each image, not in each epoch.
+
+    While all stages of a `tfnn.transfer.classifier` are frozen, nothing below the head changes: what the last stage gives
+    for an image is the same in each epoch. It is computed in one pass, and the head is trained on it, in the same order of
+    examples. So weights and history are those of a run without the cache, to rounding (1e-5). Once a stage is unfrozen,
+    images are read again.
+
+    Under `fit(augment=...)` an image has `copies` sets of features: epoch e trains on those of the pixels that augmentation
+    draws for epoch e mod `copies`. For the first `copies` epochs that is what a run without the cache sees, but for the
+    masks of dropout, whose draws are counted from the augmentation on.
+
+    Args:
+        directory: where features are kept from run to run, in a file for each set of images; None keeps them in memory. A
+            file is named by the SHA-256 of what it depends on: the backbone's layers and weights, the preprocessing, the
+            pixels, the augmentation and its seed, and the versions of Keras and TensorFlow.
+        copies: augmented sets of features for each image; None computes the backbone at each update where there is
+            augmentation.
+        max_bytes: of all that is kept; what was used longest ago makes room.
+        batch_size: images that the backbone is given at a time.
+
+    Raises:
+        ValueError: for numbers that are not positive integers.
+
+    Example:
+        >>> cache = tfnn.transfer.FeatureCache("features")
+        >>> tfnn.fit(model, images, labels, epochs=20, cache=cache, callbacks=[tfnn.transfer.Unfreeze({10: 1})])
+    """
+
+    def __init__(self, directory=None, copies=None, max_bytes=2**30, batch_size=64):
+        for name, number in ("copies", copies), ("max_bytes", max_bytes), ("batch_size", batch_size):
+            if number is not None and (isinstance(number, bool) or number != int(number) or number < 1):
+                raise ValueError(f"{name}={number!r} must be a positive integer")
+        self.copies, self.batch_size = copies, batch_size
+        self.store = Folder(directory, max_bytes) if directory is not None else Memory(max_bytes)
+        self.parts = weakref.WeakKeyDictionary()  # {model: (backbone, head)}
+
+    def features(self, model, source, validation, steps, seed):
+        """What `tfnn.fit` is to train in the place of the model.
+
+        Args:
+            model: compiled.
+            source, validation: what `fit` reads; the latter may be None.
+            steps: of its augmentation.
+            seed: of the run.
+
+        Returns:
+            ((head, its source, its validation data), words), or (None, why not, in words).
+        """
+        why_not = obstacle(model, source, validation, steps, self.copies)
+        if why_not:
+            return None, f"features not cached: {why_not}"
+        body, head = self.split(model)
+        copies = self.copies if steps else 1
+        size = copies * source.rows * features_bytes(body)
+        if size > self.store.max_bytes:
+            return None, f"features not cached: {size:,} bytes are above max_bytes={self.store.max_bytes:,}"
+        known = None if any(map(own_code, [*layers_of(body), *steps])) else description(body, steps, seed)
+        told = []
+
+        def of(part, steps, copies):
+            key = known and key_of(known, part.data[0], copies)
+            found = self.store.get(key) if known else None
+            told.append("kept" if found is not None else "computed")
+            if found is None:
+                found = self.computed(body, part.data[0], steps, seed, copies)
+                if known:
+                    self.store.put(key, found)
+            return found
+
+        trained = Copies(of(source, steps, copies), source)
+        held_out = validation and Copies(of(validation, (), 1), validation)
+        what = f"{copies} augmented copies of {source.rows}" if steps else f"{source.rows}"
+        return (head, trained, held_out), f"features of {what} images {told[0]}, {size / 1e6:,.1f} MB"
+
+    def split(self, model):
+        """(from images to what the last stage gives, from there to the outputs), the same for each call."""
+        if model not in self.parts:
+            calls = [node for node in nodes_of(model) if isinstance(node.operation, StageModel)]
+            (features,) = calls[-1].outputs
+            self.parts[model] = keras.Model(model.input, features), keras.Model(features, model.output)
+        return self.parts[model]
+
+    def computed(self, body, x, steps, seed, copies):
+        """(copies, N, F)."""
+
+        @tf.function(autograph=False)
+        def features(x, copy, examples):
+            with random.scope(seed, copy, examples):
+                images, _, _ = augmented(steps, tf.gather(x, examples), None, None)
+            return body(images, training=False)
+
+        rows, size = len(x), self.batch_size
+        spec = [tf.TensorSpec([], tf.int32), tf.TensorSpec([None], tf.int32)]
+        trace = features.get_concrete_function(tf.TensorSpec(x.shape, x.dtype), *spec)
+        batch = lambda copy, start: trace(x, tf.constant(copy), tf.range(start, min(start + size, rows))).numpy()
+        return np.stack([np.concatenate([batch(copy, start) for start in range(0, rows, size)]) for copy in range(copies)])
+
+
+class Copies(Arrays):
+    """Features in the place of the images of `whole`: pass number p reads copy p mod their number."""
+
+    def __init__(self, features, whole):
+        self.copies = [tf.constant(copy) for copy in features]
+        super().__init__((self.copies[0], *whole.data[1:]), whole.micro_batch, whole.shuffle, whole.seed)
+
+    def seek(self, passes, at=0):
+        super().seek(passes, at)
+        self.data = (self.copies[passes % len(self.copies)], *self.data[1:])
+
+
+def obstacle(model, source, validation, steps, copies):
+    """Why the features of a run cannot be computed before it, or None."""
+    stages = [layer for layer in model.layers if isinstance(layer, StageModel)]
+    if not stages:
+        return "the model has no stages, as tfnn.transfer.classifier makes them"
+    trained = [stage.name for stage in stages if stage.trainable_weights]
+    if trained:
+        return f"{', '.join(trained)} {'is' if len(trained) == 1 else 'are'} trained"
+    compiled = Compiled(model)
+    if compiled.own_step or compiled.own_test_step:
+        return f"the model has a {compiled.own_step or 'test_step'} of its own"
+    for part in source, validation:
+        if part is not None and not isinstance(part, Arrays):
+            return "images are read as a stream"
+    if steps and copies is None:
+        return "augmentation draws anew in each epoch; FeatureCache(copies=k) keeps k augmented copies"
+    mixing = [type(step).__name__ for step in steps if hasattr(step, "augment_batch")]
+    return f"{mixing[0]} mixes labels" if mixing else None
+
+
+def features_bytes(body):
+    return int(np.prod(body.output_shape[1:])) * tf.as_dtype(body.compute_dtype).size
