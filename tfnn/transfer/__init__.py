@@ -1,5 +1,6 @@
 """Transfer learning from the models of Keras Applications."""
 
+from tfnn.transfer.advise import advise
 from tfnn.transfer.backbone import Backbone, backbone, backbones
 from tfnn.transfer.classifier import classifier
 from tfnn.transfer.feature_cache import FeatureCache

@@ -2,6 +2,7 @@
 
 import collections
 import contextlib
+import itertools
 import pathlib
 import textwrap
 import zipfile
@@ -14,6 +15,8 @@ from keras.src.utils.naming import to_snake_case
 from tensorflow.core.protobuf.trackable_object_graph_pb2 import TrackableObjectGraph
 
 from tfnn.transfer.preprocess import DEVIATION
+from tfnn.transfer.stage_model import StageModel
+from tfnn.transfer.stages import stages
 
 KINDS = "a .keras, .weights.h5 or .h5 file, the folder of a run, or a bundle"
 
@@ -74,8 +77,9 @@ def from_keras(model, path):
         names = []
         file.visit(names.append)
         differences = []
-        for place in [name for name in names if name.split("/")[-1] == "layers"]:
-            stored = {layer: values(file.get(f"{place}/{below}/vars", {})) for layer, below in leaves(model)}
+        places = [name for name in names if name.split("/")[-1] == "layers"]
+        for place, paths in itertools.product(places, (leaves(model.layers), leaves_of_stages(model))):
+            stored = {layer: values(file.get(f"{place}/{below}/vars", {})) for layer, below in paths}
             wrong = [layer for layer in stored if [v.shape for v in stored[layer]] != [w.shape for w in layer.weights]]
             if not wrong:
                 for layer in stored:
@@ -90,17 +94,28 @@ def from_keras(model, path):
     raise ValueError(f"layer {layer.name} wants {wanted}, the file holds {found} ({count} layers differ)")
 
 
-def leaves(model):
-    """(layer, its path in a file of Keras's) of each layer with weights: kinds in snake case, numbered from the second on."""
-    count = collections.Counter()
-    for layer in model.layers:
-        kind = to_snake_case(type(layer).__name__)
-        name = f"{kind}_{count[kind]}" if count[kind] else kind
-        count[kind] += 1
+def leaves(layers):
+    """[(layer, its path in a file of Keras's)] of each with weights: kinds in snake case, numbered from the second on."""
+    count, found = collections.Counter(), []
+    for layer in layers:
+        name = numbered(to_snake_case(type(layer).__name__), count)
         if hasattr(layer, "layers"):
-            yield from ((leaf, f"{name}/layers/{path}") for leaf, path in leaves(layer))
+            found += [(leaf, f"{name}/layers/{path}") for leaf, path in leaves(layer.layers)]
         elif layer.weights:
-            yield layer, name
+            found.append((layer, name))
+    return found
+
+
+def leaves_of_stages(model):
+    """The same in a file of a `tfnn.transfer.classifier`, which holds the stages of the backbone, each as a model."""
+    count, kind = collections.Counter(), to_snake_case(StageModel.__name__)
+    places = [(numbered(kind, count), stage.layers) for stage in stages(model)]
+    return [(leaf, f"{place}/layers/{path}") for place, layers in places for leaf, path in leaves(layers)]
+
+
+def numbered(kind, count):
+    count[kind] += 1
+    return f"{kind}_{count[kind] - 1}" if count[kind] > 1 else kind
 
 
 def values(group):
