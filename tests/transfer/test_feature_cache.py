@@ -7,7 +7,7 @@ import tensorflow as tf
 
 import tfnn
 from tests.transfer.bodies import classifier, images_and_labels, values
-from tfnn.transfer import FeatureCache, StageModel, Unfreeze
+from tfnn.transfer import FeatureCache, Unfreeze
 from tfnn.transfer.feature_store import Memory
 
 X, Y = images_and_labels(60)
@@ -163,9 +163,12 @@ def test_numbers_must_be_positive_integers(name):
             FeatureCache(**{name: number})
 
 
-def test_a_second_run_on_the_same_model_needs_no_trace(capfd):
+def test_a_second_run_on_the_same_model_needs_no_trace_and_the_model_can_be_saved(tmp_path):
     model, cache = classifier(), FeatureCache()
     run(cache, model)
     _, history = run(cache, model)
     assert history.traces == 0
-    assert any(isinstance(layer, StageModel) for layer in model.layers)
+    model.save(tmp_path / "model.keras")
+    again = keras.saving.load_model(tmp_path / "model.keras")
+    np.testing.assert_array_equal(again(X), model(X))
+    assert [layer.name for layer in again.layers] == [layer.name for layer in model.layers]
