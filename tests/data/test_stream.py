@@ -304,7 +304,7 @@ def test_what_cannot_be_read_is_refused_in_one_line(both):
         (lambda: tfnn.data.stream(part, epoch=-1), "epoch=-1 must be"),
         (lambda: tfnn.fit(model, part, part.y), "y was given beside a Part"),
         (lambda: tfnn.fit(model, part.x, part.y[:5]), "x: 63, y: 5"),
-        (lambda: tfnn.fit(model, tfnn.data.stream(part), batch_size=3), "batch_size: arguments of tfnn.data.stream"),
+        (lambda: tfnn.fit(model, tfnn.data.stream(part), batch_size=3), "batch_size are arguments of stream"),
         (lambda: tfnn.fit(model, part.x, part.y + 1), "label"),
         (lambda: tfnn.fit(model, part.x, tf.RaggedTensor.from_row_lengths(part.y, [1] * 63)), "dense arrays"),
     ):

@@ -63,9 +63,9 @@ def opened(x, y=None):
 
 def check_alone(x, **others):
     """Refuses what was given beside a growable or a stream, which holds it."""
-    if given := [name for name, value in others.items() if value is not None]:
+    if any(value is not None for value in others.values()):
         kind = "growable" if isinstance(x, Growable) else "stream"
-        raise ValueError(f"{' and '.join(given)}: arguments of tfnn.data.{kind}, not of what reads it")
+        raise ValueError(f"y, sample_weight and batch_size are arguments of {kind}, not of what reads it")
 
 
 def split(x, y, sample_weight, fraction):
