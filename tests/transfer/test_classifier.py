@@ -1,5 +1,8 @@
 """A classifier is its backbone, stage by stage, with a head; what is frozen stays as it is."""
 
+import re
+from pathlib import Path
+
 import keras
 import numpy as np
 import pytest
@@ -9,6 +12,7 @@ import tfnn
 from tests.transfer.bodies import body, classifier, images_and_labels, values
 from tfnn.transfer import StageModel, backbone, stages
 
+README = Path(__file__).parents[2] / "README.md"
 X, Y = images_and_labels()
 
 
@@ -86,6 +90,24 @@ def test_a_saved_classifier_comes_back(tmp_path):
     assert [layer.trainable for layer in again.layers[1:4]] == [False, False, True]
     tfnn.transfer.freeze(again, 0)
     np.testing.assert_array_equal(features(again)(X, training=True), features(again)(X, training=False))
+
+
+def test_the_readmes_example_runs(tmp_path, monkeypatch):
+    """As it stands, but for ImageNet's weights, which need a network, and for fewer epochs of a smaller backbone."""
+    (example,) = re.findall(r"```py\n(.*?)```", README.read_text(), re.S)
+    for words, instead in (
+        ('"imagenet"', "None"),
+        ("epochs=20", "epochs=2"),
+        ("10: ", "1: "),
+        ("MobileNetV2", "MobileNetV3Small"),
+    ):
+        assert words in example
+        example = example.replace(words, instead)
+    random = np.random.RandomState(0)
+    images, labels = random.randint(0, 256, (40, 96, 96, 3)).astype(np.uint8), np.arange(40) % 10
+    monkeypatch.chdir(tmp_path)
+    exec(example, {"tfnn": tfnn, "images": images, "labels": labels, "names": [f"class {k}" for k in range(10)]})
+    assert tfnn.serving.Bundle("models/photographs").labels[3] == "class 3" and len(list(Path("features").iterdir())) == 1
 
 
 def test_the_head_starts_with_all_classes_alike():
