@@ -14,6 +14,7 @@ import argparse
 import dataclasses
 import pathlib
 import statistics
+import tempfile
 import time
 
 import keras
@@ -97,7 +98,7 @@ def rows(pictures=None, seeds=range(1, 11)):
 
 def against(way, found, decay):
     """The rows of one way against decay."""
-    mean, half = difference(found, decay)
+    mean, half = difference(*([run.accuracy for run in side] for side in (found, decay)))
     ours, peer = (statistics.mean(run.accuracy for run in side) for side in (found, decay))
     yield Row(f"{way}, difference {mean:+.2f} ± {half:.2f}", "decay", ours, peer, "% right", ours / peer)
     ours, peer = (statistics.mean(run.updates[-1] for run in side) for side in (found, decay))
@@ -107,9 +108,9 @@ def against(way, found, decay):
         yield Row(f"{way}, until {REACHED:.0%} on validation", "decay", ours, peer, unit, peer / ours)
 
 
-def difference(found, decay):
-    """(mean, half of the 90% interval) of the paired differences in test accuracy, in points."""
-    pairs = [a.accuracy - b.accuracy for a, b in zip(found, decay)]
+def difference(ours, peers):
+    """(mean, half of the 90% interval) of the differences between ten paired numbers."""
+    pairs = [a - b for a, b in zip(ours, peers, strict=True)]
     return statistics.mean(pairs), T_9 * statistics.stdev(pairs) / len(pairs) ** 0.5
 
 
@@ -129,8 +130,9 @@ def overhead():
     data = tfnn.data.digits()
     x, y = data.train.x.reshape(-1, 64).astype("float32") / 16, data.train.y
     run = lambda model, callbacks: lambda: tfnn.fit(model, x, y, 16, 5, 0, callbacks, accumulate=2, seed=1)
-    for name, make in CALLBACKS.items():
-        yield from compare(name, run(compiled(dense), [make()]), {"without": run(compiled(dense), [])}, scale=1e3 / 5)
+    with tempfile.TemporaryDirectory() as logs:
+        for name, make in {**CALLBACKS, "TensorBoard": lambda: tfnn.callbacks.TensorBoard(logs)}.items():
+            yield from compare(name, run(compiled(dense), [make()]), {"without": run(compiled(dense), [])}, scale=1e3 / 5)
 
 
 def draw(runs, path):

@@ -151,6 +151,18 @@ FEATURES = {
         [tfnn.callbacks.GrowBatchOnPlateau("loss", patience=1, min_delta=9)],
         {"batch_size": 16, "epochs": 3},
     ),
+    "growth in the place of a decay, until the batch is at its bound": lambda path: (
+        [tfnn.callbacks.SwapDecayForGrowth(tfnn.schedules.StepDecay(0.1, [1, 2], 0.5), max_batch_size=32)],
+        {"batch_size": 16, "epochs": 4},
+    ),
+    "one cycle that is scaled on a plateau, with a batch that grows and a rate that follows it": lambda path: (
+        [
+            tfnn.callbacks.LearningRateScheduler(tfnn.schedules.Warmup(tfnn.schedules.OneCycle(0.1, 9), 2), by="update"),
+            tfnn.callbacks.ReduceLROnPlateau("loss", 0.5, patience=1, min_delta=9),
+            tfnn.callbacks.BatchSizeScheduler({2: 32}, by="update", scale_learning_rate=True),
+        ],
+        {"batch_size": 16, "epochs": 3},
+    ),
     "early stopping with the best weights": lambda path: (
         [keras.callbacks.EarlyStopping("loss", patience=1, min_delta=1, restore_best_weights=True)],
         {"epochs": 5},

@@ -105,6 +105,11 @@ def test_the_matrix_has_a_row_for_each_true_class():
     assert cell(0, 1).sum() < 200 < cell(1, 0).sum()
 
 
+def test_the_matrix_of_ten_classes_is_shown_unsqueezed():
+    """TensorBoard gives a picture 320 pixels."""
+    assert max(pictures.confusion(np.eye(10, dtype=int), list("0123456789")).shape[1:3]) <= 320
+
+
 @pytest.mark.parametrize(
     "shape, expected",
     [((5,), (1, 5, 1, 1)), ((3, 7), (1, 3, 7, 1)), ((7, 3), (1, 3, 7, 1)), ((3, 3, 1, 4), (4, 3, 3, 1)), ((3, 3, 2, 5), None)],

@@ -3,7 +3,7 @@
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-CELL, MARGIN = 36, 12  # pixels
+CELL, MARGIN, FONT = 25, 8, 11  # pixels: TensorBoard squeezes what is wider than 320, which leaves no text to read
 
 
 def of_inputs(x, limit):
@@ -60,9 +60,9 @@ def counts(labels, outputs):
 
 def confusion(matrix, names):
     """The matrix as uint8 (1, H, W, 3): a row for each true class, a column for each predicted one, shaded by its share."""
-    font = ImageFont.load_default(14)
+    font = ImageFont.load_default(FONT)
     wide = max(int(font.getlength(name)) for name in names) + 4
-    left = top = wide + 3 * MARGIN + 14
+    left = top = wide + 3 * MARGIN + FONT
     side = CELL * len(matrix)
     image = Image.new("RGB", (left + side + MARGIN, top + side + MARGIN), "white")
     draw = ImageDraw.Draw(image)
