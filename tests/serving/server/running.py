@@ -37,7 +37,7 @@ class Running:
     def log(self):
         return self.path.read_text()
 
-    def wait_for(self, pattern, seconds=90):
+    def wait_for(self, pattern, seconds=300):
         end = time.monotonic() + seconds
         while not (found := re.search(pattern, self.log)):
             assert self.process.poll() is None, self.log
