@@ -6,6 +6,7 @@ import sys
 import pytest
 
 from tests.cli.test_cli import refused
+from tfnn.cli import main
 
 
 @pytest.mark.parametrize("found, told", [(None, "which is missing"), ("1.3.5", "found 1.3.5")])
@@ -22,6 +23,14 @@ def test_without_mlserver_it_says_what_to_type(monkeypatch, capsys, found, told)
     )
     monkeypatch.setattr(sys, "version_info", (3, 13, 0))
     assert "does not run on Python 3.13: use Python 3.11 or 3.12, or serve the same directory" in refused(capsys, "serve", ".")
+
+
+@pytest.mark.parametrize("found", ["1.7.1", "1.7.1.post1", "1.10.0", "1.8.0rc1", "2.0"])
+def test_a_newer_mlserver_will_do(found, monkeypatch, capsys, tmp_path):
+    monkeypatch.setattr(importlib.metadata, "version", lambda name: found)
+    monkeypatch.setitem(sys.modules, "tfnn.serving.server.run", None)
+    with pytest.raises(ImportError):  # it goes on to the server
+        main(["serve", str(tmp_path)])
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,8 @@ import tensorflow as tf
 
 import tfnn
 from tfnn.data.pixels import resize, with_channels
-from tfnn.serving import Bundle
+from tfnn.serving import Bundle, verified
+from tfnn.serving.manifest import MEANINGS
 
 LABELS = ("ant", "bee", "cat")
 
@@ -183,6 +184,9 @@ def test_digits_in_saved_models_are_accurate(digits):
     """The bundle in the repository, fed with the digits as uint8 images, as an operator would."""
     path = pathlib.Path(__file__).parents[2] / "saved_models" / "digits" / "1"
     assert sum(file.stat().st_size for file in path.rglob("*") if file.is_file()) < 1e6
+    about = verified(path)
+    assert about["signatures"]["image_bytes"]["inputs"]["image_bytes"]["meaning"] == MEANINGS["image_bytes"]
+    assert len(about["git_commit"]) == 40 and about["metrics"]["test_accuracy"] >= 0.99
     images = np.round(digits.test.x * (255 / 16)).astype(np.uint8)
     names = serve(path, image=images)["classes"][:, 0].astype(int)
     assert np.mean(names == digits.test.y) >= 0.99

@@ -10,6 +10,7 @@ import importlib.metadata
 import logging
 import math
 import os
+import re
 import sys
 
 OLDEST = (1, 7, 1)
@@ -96,7 +97,7 @@ def check(arguments):
         found = importlib.metadata.version("mlserver")
     except importlib.metadata.PackageNotFoundError:
         found = None
-    if found is not None and tuple(map(int, found.split(".")[:3])) >= OLDEST:
+    if found is not None and tuple(map(int, re.findall(r"\d+", found)[:3])) >= OLDEST:
         return
     if sys.version_info >= (3, 13):
         raise ValueError(

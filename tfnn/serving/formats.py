@@ -120,8 +120,8 @@ def convert(format, raw, saved, folder):
     logging.disable(logging.ERROR)  # converters tell every step, and some errors that they mend
     try:
         FORMATS[format].convert(raw, saved, folder / FORMATS[format].file)
-    except OSError:
-        raise
+    except OSError as error:  # of a full disk, among others, without the file's name
+        raise OSError(f"{folder.parent}: cannot be written: {error.strerror or error}") from None
     except Exception as error:  # converters report what they cannot do by errors of many kinds
         lines = str(error).strip().splitlines() or [type(error).__name__]
         raise ValueError(f"the model cannot be converted to {format}: {lines[0]}") from None

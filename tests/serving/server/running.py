@@ -28,7 +28,11 @@ class Running:
         self.command = [sys.executable, "-m", "tfnn", "serve", str(folder), *FREE, *map(str, options)]
         with open(log, "wb") as file:
             self.process = subprocess.Popen(self.command, stdout=file, stderr=subprocess.STDOUT, env={**os.environ})
-        found = self.wait_for(STARTED)
+        try:
+            found = self.wait_for(STARTED)
+        except AssertionError:
+            self.process.kill()
+            raise
         self.rest, self.grpc, self.metrics = map(int, found.groups())
         self.channel = grpc.insecure_channel(f"127.0.0.1:{self.grpc}", [("grpc.max_send_message_length", -1)])
         self.stub = GRPCInferenceServiceStub(self.channel)
@@ -37,7 +41,7 @@ class Running:
     def log(self):
         return self.path.read_text()
 
-    def wait_for(self, pattern, seconds=90):
+    def wait_for(self, pattern, seconds=300):
         end = time.monotonic() + seconds
         while not (found := re.search(pattern, self.log)):
             assert self.process.poll() is None, self.log

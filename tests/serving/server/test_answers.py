@@ -2,6 +2,8 @@
 
 import base64
 import json
+import pathlib
+import re
 import shutil
 import subprocess
 import threading
@@ -183,13 +185,18 @@ def test_metrics_count_requests_and_examples(served):
 
 
 @pytest.mark.skipif(shutil.which("curl") is None, reason="no curl")
-def test_curl(served, model, tmp_path):
-    """As the README shows it."""
-    (tmp_path / "image.png").write_bytes(encoded(pictures())[0])
-    script = f"""printf '{{"inputs": [{{"name": "image_bytes", "shape": [1], "datatype": "BYTES", "data": ["%s"]}}]}}' \\
-        "$(base64 -w0 image.png)" | curl -sf --json @- http://127.0.0.1:{served.rest}/v2/models/m/infer"""
-    printed = subprocess.run(["bash", "-c", script], cwd=tmp_path, capture_output=True, check=True).stdout
-    np.testing.assert_allclose(arrays(json.loads(printed))["probabilities"], model.predict(pictures()[:1] / 255), atol=1e-6)
+def test_curl_as_the_readme_shows_it(served, model, tmp_path):
+    """Its own two commands, for another model at another port."""
+    readme = (pathlib.Path(__file__).parents[3] / "README.md").read_text()
+    (commands,) = re.findall(r"^(curl localhost:8080/v2/models/digits\nprintf .*?/infer)$", readme, re.M | re.S)
+    for shown, here in (("localhost:8080", f"127.0.0.1:{served.rest}"), ("models/digits", "models/m"), ("curl", "curl -sf")):
+        commands = commands.replace(shown, here)
+    (tmp_path / "seven.png").write_bytes(encoded(pictures())[0])
+    printed = subprocess.run(["bash", "-c", commands], cwd=tmp_path, capture_output=True, check=True, text=True).stdout
+    about, end = json.JSONDecoder().raw_decode(printed)
+    assert about["name"] == "m"
+    answer = arrays(json.loads(printed[end:]))
+    np.testing.assert_allclose(answer["probabilities"], model.predict(pictures()[:1] / 255, verbose=0), atol=1e-6)
 
 
 def test_the_client_of_triton_is_answered(served, model):

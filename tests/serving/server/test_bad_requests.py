@@ -1,6 +1,7 @@
 """Whatever is sent, the client gets a 4xx with a reason in one line, and the server goes on as if nothing had been."""
 
 import base64
+import contextlib
 import json
 import socket
 import struct
@@ -308,6 +309,16 @@ def test_a_client_that_leaves_in_the_middle_harms_no_one(served):
     for _ in range(20):
         with socket.create_connection(("127.0.0.1", served.rest)) as connection:
             connection.sendall(head + b'{"inputs"')
+
+
+def test_clients_that_announce_bodies_and_send_none_keep_nobody_out(served):
+    """They announce 300 MB together, more than the server takes into memory at a time."""
+    head = f"POST {PATH} HTTP/1.1\r\nHost: x\r\nContent-Length: {2**20}\r\n\r\n".encode()
+    with contextlib.ExitStack() as connections:
+        for _ in range(300):
+            connection = connections.enter_context(socket.create_connection(("127.0.0.1", served.rest)))
+            connection.sendall(head + b"{")
+        served.answers(("image", "UINT8", pictures()))
 
 
 def request(model="m", raw=(), outputs=(), **tensor):

@@ -29,8 +29,8 @@ def test_when_it_is_closed_what_is_held_may_end_but_nothing_begins():
     assert budget.held == 0
 
 
-def test_a_body_in_chunks_holds_what_has_come_and_not_the_most_that_may():
-    """Eight clients that send in chunks, at the same time, must not fill 256 MB because each may send 32."""
+def test_a_body_holds_what_has_come_and_not_the_most_that_may():
+    """Eight clients that send at the same time must not fill 256 MB because each may send 32, or says that it will."""
     rest = pytest.importorskip("tfnn.serving.server.rest", reason="tfnn serve needs the extra serve")
     requests = pytest.importorskip("starlette.requests")
     budget = Budget(10)

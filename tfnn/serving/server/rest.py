@@ -35,13 +35,11 @@ def application(settings, data_plane, models, max_body, budget):
     app.router.routes = [route for route in app.router.routes if route.path in KEPT]
 
     async def infer(request):
-        announced = request.headers.get("content-length")  # which a body in chunks has not
-        with budget.hold(min(int(announced or 0), max_body)) as hold:
-            return await answered(request, (lambda _: None) if announced else hold)
+        with budget.hold(0) as hold:  # what comes, not what is announced: that costs a client nothing
+            return await answered(request, await body(request, max_body, hold))
 
-    async def answered(request, hold):
+    async def answered(request, received):
         name, version = request.path_params["model_name"], request.path_params.get("model_version")
-        received = await body(request, max_body, hold)
         model = await models.get_model(name, version)  # metrics must not take labels that clients made up
         answer = await data_plane.infer(parsed(received, request.headers.get(BINARY)), name, model.version)
         outputs = [
