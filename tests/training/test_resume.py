@@ -192,6 +192,10 @@ FEATURES = {
         [tfnn.transfer.Unfreeze({0: 0, 1: 1, 2: 0})],
         {"model": staged(), "epochs": 4, "cache": tfnn.transfer.FeatureCache()},
     ),
+    "features of a stage that was trained before": lambda path: (
+        [tfnn.transfer.Unfreeze({0: 1, 1: 0})],
+        {"model": staged(), "epochs": 3, "cache": tfnn.transfer.FeatureCache()},
+    ),
     "tf.data with sums of batches": lambda path: (
         [],
         {"x": stream(), "y": None, "batch_size": None, "accumulate": 2, "epochs": 3},

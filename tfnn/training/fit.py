@@ -23,6 +23,7 @@ from tfnn.training.profile import Profile
 from tfnn.training.run import Phase, Run
 from tfnn.training.saving import Saver, Terminated, check_same, found, heeding_sigterm, settings_of
 from tfnn.training.sources import check_alone, source_of, split
+from tfnn.training.state import restore_weights
 from tfnn.training.stream_graph import StreamGraph
 from tfnn.training.views import views_of
 from tfnn.training.xla import choose_jit
@@ -165,6 +166,8 @@ def fit(
         probes = tuple(probe for probe in probes if not (probe.optional and Compiled(model).own_step))
         for callback in of_kind(controls.Freezing, callbacks.callbacks):
             callback.freeze_for(resumed[2]["trainer"]["epoch"] if resumed else initial_epoch)
+        if resumed and cache:
+            restore_weights(model, resumed[1])  # features are those of the weights that the run goes on with
         how = dict(accumulate=accumulate, growth=growth, guard=nonfinite != "ignore", probes=probes)
 
         def phase(run_controls=None):

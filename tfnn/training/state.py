@@ -71,6 +71,14 @@ def restore(model, callbacks, arrays, meta, augmentation=()):
     callback_state.restore(callbacks, meta["callbacks"], arrays)
 
 
+def restore_weights(model, arrays):
+    """Sets those weights of the model that fit to what `capture` gave, before anything is computed with them."""
+    for index, weight in enumerate(unique(model.weights)):
+        array = arrays.get(f"weights/{index}/{last_part(weight)}")
+        if array is not None and array.shape == tuple(weight.shape):
+            weight.assign(array)
+
+
 def form(variable):
     return f"{np.dtype(dtype_of(variable)).name} {tuple(variable.shape)}"
 
