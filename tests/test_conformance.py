@@ -144,6 +144,24 @@ MODELS = {
     "resnet, pre-activation": lambda: tfnn.models.resnet((8, 8, 1), 10, depth=8, width=4, preactivation=True),
     "add_l2": lambda: tfnn.models.add_l2(tfnn.models.mlp((8, 8, 1), 10, hidden=(16,)), 1e-3),
 }
+# Most of it acts on whole models: see tests/transfer/, a file for each.
+TRANSFER = {
+    "Preprocessing": (lambda: tfnn.transfer.Preprocessing("tf"), RGB),
+    "Preprocessing, torch": (lambda: tfnn.transfer.Preprocessing("torch"), RGB),
+    "StageModel": None,
+    "Unfreeze": None,
+    "FeatureCache": None,
+    "Backbone": None,
+    "Stage": None,
+    "advise": None,
+    "backbone": None,
+    "backbones": None,
+    "classifier": None,
+    "freeze": None,
+    "layerwise_decay": None,
+    "load_weights": None,
+    "stages": None,
+}
 FAMILIES = {
     tfnn.layers: LAYERS,
     tfnn.optimizers: OPTIMIZERS,
@@ -151,7 +169,9 @@ FAMILIES = {
     tfnn.initializers: INITIALIZERS,
     tfnn.callbacks: CALLBACKS,
     tfnn.models: MODELS,
+    tfnn.transfer: TRANSFER,
 }
+EVERY_LAYER = LAYERS | {name: row for name, row in TRANSFER.items() if row is not None}
 
 
 def each(table):
@@ -174,7 +194,7 @@ def draw(shape, seed=0):
 
 
 def layer_and_input(name):
-    make, shape = LAYERS[name]
+    make, shape = EVERY_LAYER[name]
     layer = make()
     if not layer.built:
         layer.build((None, *shape[1:]))
@@ -195,7 +215,7 @@ def restored(layer, run):
     return output
 
 
-@each(LAYERS)
+@each(EVERY_LAYER)
 def test_layer_gives_the_same_eagerly_in_a_graph_and_under_xla(name):
     layer, x = layer_and_input(name)
     for training in False, True:
@@ -206,7 +226,7 @@ def test_layer_gives_the_same_eagerly_in_a_graph_and_under_xla(name):
             np.testing.assert_allclose(graph, eager, rtol=1e-4, atol=1e-5)
 
 
-@each(LAYERS)
+@each(EVERY_LAYER)
 def test_layer_serves_every_batch_size_in_one_trace(name):
     layer, x = layer_and_input(name)
     graph = tf.function(lambda x: layer(x, training=True), input_signature=[tf.TensorSpec([None, *x.shape[1:]])])
@@ -215,13 +235,13 @@ def test_layer_serves_every_batch_size_in_one_trace(name):
     assert graph.experimental_get_tracing_count() == 1
 
 
-@each(LAYERS)
+@each(EVERY_LAYER)
 def test_layer_tells_its_output_shape(name):
     layer, x = layer_and_input(name)
     assert layer.compute_output_shape((None, *x.shape[1:]))[1:] == layer(x).shape[1:]
 
 
-@each(LAYERS)
+@each(EVERY_LAYER)
 def test_layer_computes_in_its_policy(name):
     layer, x = layer_and_input(name)
     low = type(layer).from_config({**layer.get_config(), "dtype": "mixed_bfloat16"})
@@ -232,7 +252,7 @@ def test_layer_computes_in_its_policy(name):
     np.testing.assert_allclose(tf.cast(output, tf.float32), in_scope(layer, x, training=True), atol=0.15)
 
 
-@each(LAYERS)
+@each(EVERY_LAYER)
 def test_layer_round_trips(name, tmp_path):
     layer, x = layer_and_input(name)
     config = layer.get_config()
@@ -415,8 +435,8 @@ for path in json.loads(sys.argv[1]):
 
 def test_layers_and_models_answer_from_a_saved_model_without_tfnn(tmp_path):
     paths = []
-    for index, name in enumerate([*(name for name in LAYERS if LAYERS[name]), *MODELS]):
-        if name in LAYERS:
+    for index, name in enumerate([*(name for name, row in EVERY_LAYER.items() if row), *MODELS]):
+        if name in EVERY_LAYER:
             part, x = layer_and_input(name)
         else:
             part, x = MODELS[name](), draw((3, 8, 8, 1))

@@ -28,6 +28,7 @@ SUITES = {
     "noise": "updates and accuracy on the digits where the measured noise of gradients chooses the batch",
     "board": "what TensorBoard costs an epoch of the digits",
     "export": "MobileNetV2 as a bundle against Keras's export, `predict`, ONNX Runtime, LiteRT, OpenVINO",
+    "transfer": "a head on a frozen MobileNetV2 with features computed once, against `model.fit`",
     "serve": "latency and throughput of `tfnn serve`, with batching against without",
 }
 

@@ -10,9 +10,10 @@ import numpy as np
 import tensorflow as tf
 
 import tfnn
+from tests.transfer import bodies
 
 EPOCHS, BATCH, SAVE_FREQ = 20, 16, 3
-KINDS = "arrays", "xla", "grown", "tf.data", "PyDataset", "generator"
+KINDS = "arrays", "xla", "grown", "tf.data", "PyDataset", "generator", "transfer"
 
 
 class Digits(keras.utils.PyDataset):
@@ -66,6 +67,7 @@ def run(kind, directory, out):
         "tf.data": dict(x=tf.data.Dataset.from_tensor_slices((x, y)).shuffle(400, seed=5).batch(BATCH)),
         "PyDataset": dict(x=Digits(x, y)),
         "generator": dict(x=batches(x, y), steps_per_epoch=25),
+        "transfer": dict(x=x, y=y, batch_size=BATCH, cache=tfnn.transfer.FeatureCache()),
     }[kind]
     callbacks = [
         keras.callbacks.EarlyStopping(patience=20, restore_best_weights=True),
@@ -75,6 +77,9 @@ def run(kind, directory, out):
     if kind == "grown":
         callbacks.append(tfnn.callbacks.BatchSizeScheduler({6: 32, 12: 48}))
     model = network()
+    if kind == "transfer":
+        model = bodies.classifier(tfnn.optimizers.Adam(0.01))
+        callbacks.append(tfnn.transfer.Unfreeze({0: 0, 6: 1, 12: "all"}))
     print("begins", flush=True)
     history = tfnn.fit(
         model, **arguments, epochs=EPOCHS, validation_data=held, callbacks=callbacks, verbose=0, seed=1, resume=directory

@@ -172,6 +172,14 @@ FEATURES = {
     "updates that are left out": lambda path: ([], {"x": spoilt(), "nonfinite": "skip", "epochs": 3}),
     "a callback with a state of its own": lambda path: ([Halving()], {"epochs": 4}),
     "tf.data": lambda path: ([], {"x": stream(), "y": None, "batch_size": None, "epochs": 3}),
+    "a stage that is unfrozen": lambda path: (
+        [tfnn.transfer.Unfreeze({0: 0, 1: 1})],
+        {"model": staged(), "epochs": 3},
+    ),
+    "features that are cached until then": lambda path: (
+        [tfnn.transfer.Unfreeze({0: 0, 1: 1, 2: 0})],
+        {"model": staged(), "epochs": 4, "cache": tfnn.transfer.FeatureCache()},
+    ),
     "tf.data with sums of batches": lambda path: (
         [],
         {"x": stream(), "y": None, "batch_size": None, "accumulate": 2, "epochs": 3},
@@ -182,6 +190,17 @@ FEATURES = {
 def eager():
     model = network()
     model.compile(model.optimizer, model.loss, metrics=["accuracy"], run_eagerly=True)
+    return model
+
+
+def staged():
+    """A classifier on a backbone of one stage, which dropout and BatchNorm give a state."""
+    keras.utils.set_random_seed(3)
+    body = keras.Sequential(
+        [keras.Input((6,)), keras.layers.Dense(5), keras.layers.BatchNormalization(), keras.layers.Dropout(0.2)]
+    )
+    model = tfnn.transfer.classifier(keras.Model(body.inputs[0], body.outputs[0]), 3)
+    model.compile(tfnn.optimizers.Adam(0.01), "sparse_categorical_crossentropy", metrics=["accuracy"], jit_compile=False)
     return model
 
 

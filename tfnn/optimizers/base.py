@@ -11,6 +11,7 @@ import tensorflow as tf
 
 from tfnn.optimizers.clocks import Clocks
 from tfnn.optimizers.hyperparameter import VARIABLES, Hyperparameter, VariableRate, checked
+from tfnn.optimizers.matching import match, path_of, same_kinds
 
 KERNEL_DTYPES = tf.float32, tf.float64
 CLOCK = "clock"  # how a file calls the count of updates of a weight
@@ -302,33 +303,3 @@ class Optimizer(keras.optimizers.Optimizer):
         """(letters, share) for one weight, of which that share is taken off first: θ ← θ − η · weight_decay · θ (decoupled)."""
         decays = decay is not None and self._use_weight_decay(variable)
         return letters, letters["lr"] * decay if decays else None
-
-
-def path_of(weight):
-    return getattr(weight, "path", weight.name)
-
-
-def same_kinds(entries, saved):
-    """Whether two lists of (name, array) agree, one by one, in what each is to its weight and in shape."""
-    kind = lambda name: name.rpartition("/")[2] if "/" in name else ""
-    ours, theirs = ([(kind(name), tuple(value.shape)) for name, value in entries] for entries in (entries, saved))
-    return ours == theirs
-
-
-def match(names, saved):
-    """For each name the index in `saved` of the one that ends as it does, or None where that is not one to one.
-
-    Keras leaves out the outer parts of a path when it loads a model: "m/dense/kernel" comes back as "dense/kernel".
-    """
-    ends = collections.defaultdict(list)
-    for index, name in enumerate(saved):
-        ends[tuple(name.split("/")[-2:])].append(index)
-
-    def fits(name):
-        near = ends[tuple(name.split("/")[-2:])]
-        same = [index for index in near if saved[index] == name]
-        return same or [i for i in near if f"/{saved[i]}".endswith(f"/{name}") or f"/{name}".endswith(f"/{saved[i]}")]
-
-    found = [fits(name) for name in names]
-    claims = collections.Counter(index for indices in found for index in indices)
-    return [indices[0] if len(indices) == 1 and claims[indices[0]] == 1 else None for indices in found]

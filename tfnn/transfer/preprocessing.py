@@ -31,5 +31,8 @@ class Preprocessing(keras.layers.Layer):
     def call(self, x):
         return preprocess(x, self.mode)
 
+    def compute_output_shape(self, input_shape):
+        return input_shape
+
     def get_config(self):
         return {**super().get_config(), "mode": self.mode}

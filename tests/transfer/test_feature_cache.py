@@ -1,0 +1,174 @@
+"""Features that were computed once give the weights that features computed at each update give."""
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+import tfnn
+from tests.transfer.bodies import classifier, images_and_labels, values
+from tfnn.transfer import FeatureCache, Unfreeze
+from tfnn.transfer.feature_store import Memory
+
+X, Y = images_and_labels(60)
+HELD_OUT = images_and_labels(140)[0][100:], images_and_labels(140)[1][100:]
+
+
+def run(cache, model=None, **options):
+    model = model or classifier(dropout=options.pop("dropout", 0.2))
+    options = {"epochs": 3, "verbose": 0, "seed": 1, "validation_data": HELD_OUT} | options
+    history = tfnn.fit(model, X, Y, cache=cache, **options)
+    return model, history
+
+
+def check_same(one, other):
+    (model, history), (cached, cached_history) = one, other
+    for ours, theirs in zip(values(cached.weights), values(model.weights), strict=True):
+        np.testing.assert_allclose(ours, theirs, atol=1e-5)
+    assert history.history.keys() == cached_history.history.keys()
+    for name, numbers in history.history.items():
+        np.testing.assert_allclose(cached_history.history[name], numbers, atol=1e-5, err_msg=name)
+
+
+class Calls:
+    """Counts how often a stage is traced, and computes."""
+
+    def __init__(self, model):
+        self.images = 0
+        self.stage = model.get_layer("C1")
+        self.call = self.stage.call
+        self.stage.call = self.counted
+
+    def counted(self, inputs, training=None, mask=None):
+        tf.py_function(self.add, [tf.shape(inputs)[0]], [])
+        return self.call(inputs, training=training, mask=mask)
+
+    def add(self, count):
+        self.images += int(count)
+
+
+def test_the_head_learns_the_same_and_the_backbone_sees_each_image_once(capfd):
+    model = classifier()
+    calls = Calls(model)
+    cached = run(FeatureCache(), model, verbose=2)
+    assert calls.images == len(X) + len(HELD_OUT[0])
+    assert "features of 60 images computed, 0.0 MB" in capfd.readouterr().out
+    check_same(run(None), cached)
+
+
+def test_weights_of_examples_growth_and_a_plan_are_kept():
+    options = dict(
+        callbacks=lambda: [Unfreeze({0: 0, 2: 1}), tfnn.callbacks.BatchSizeScheduler({1: 32})],
+        class_weight={label: 1.0 + label for label in range(10)},
+        batch_size=16,
+        epochs=4,
+    )
+    plain, cached = (run(cache, **options | {"callbacks": options["callbacks"]()}) for cache in (None, FeatureCache()))
+    check_same(plain, cached)
+    assert cached[1].batch_sizes == [16, 32, 32, 32] and cached[1].traces == 2
+
+
+def test_augmented_copies_are_those_of_the_first_epochs():
+    augment = tfnn.layers.RandomTranslation(0.2, 0.2)
+    check_same(run(None, augment=augment, dropout=0), run(FeatureCache(copies=3), augment=augment, dropout=0))
+    (two, _), (three, _) = (run(FeatureCache(copies=k), augment=augment, dropout=0) for k in (2, 3))
+    assert not np.allclose(two.get_layer("head").kernel, three.get_layer("head").kernel, atol=1e-5), (
+        "the third repeats the first"
+    )
+
+
+def reason(capfd, model=None, cache=None, x=X, y=Y, **options):
+    model = model or classifier()
+    tfnn.fit(model, x, y, cache=cache or FeatureCache(), verbose=2, seed=1, **options)
+    return capfd.readouterr().out
+
+
+def test_one_line_says_why_features_are_not_cached(capfd):
+    soft = classifier(compile=False)
+    soft.compile("adam", "categorical_crossentropy")
+    assert "not cached: C3 is trained" in reason(capfd, classifier(unfreeze=1))
+    assert "not cached: C2, C3 are trained" in reason(capfd, classifier(unfreeze=2))
+    assert "FeatureCache(copies=k) keeps k augmented copies" in reason(capfd, augment=tfnn.layers.RandomFlip())
+    assert "not cached: MixUp mixes labels" in reason(capfd, soft, FeatureCache(copies=2), augment=tfnn.layers.MixUp(0.2))
+    small = FeatureCache(max_bytes=1000)
+    assert "not cached: 2,880 bytes are above max_bytes=1,000" in reason(capfd, cache=small)
+    stream = tf.data.Dataset.from_tensor_slices((X, Y)).batch(20)
+    assert "not cached: images are read as a stream" in reason(capfd, x=stream, y=None)
+    mlp = tfnn.models.mlp((8, 8, 1), 10)
+    mlp.compile("sgd", "sparse_categorical_crossentropy")
+    assert "not cached: the model has no stages" in reason(capfd, mlp)
+
+
+class Doubled(keras.layers.Layer):
+    def call(self, x):
+        return 2 * x
+
+
+def test_a_folder_keeps_features_for_the_same_images_weights_and_augmentation(tmp_path, capfd):
+    told = lambda **options: "kept" in reason(capfd, cache=FeatureCache(tmp_path, copies=1), **options)
+    assert not told()
+    assert told(), "the same model, built again, whose layers have other names"
+    other = classifier()
+    kernel = other.get_layer("C1").trainable_weights or other.get_layer("C1").weights
+    kernel[0].assign(kernel[0] * 1.0001)
+    assert not told(model=other)
+    changed = X.copy()
+    changed[7, 3, 3] += 1
+    assert not told(x=changed)
+    flip = tfnn.layers.RandomFlip("horizontal")
+    assert not told(augment=flip) and told(augment=tfnn.layers.RandomFlip("horizontal"))
+    assert not told(augment=tfnn.layers.RandomFlip("vertical"))
+    before = sorted(tmp_path.iterdir())
+    assert not told(augment=Doubled()) and not told(augment=Doubled()), "what a layer of the user's does, nobody knows"
+    assert sorted(tmp_path.iterdir()) == before and len(before) == 5
+
+
+def test_a_damaged_file_is_computed_anew(tmp_path, capfd):
+    reason(capfd, cache=FeatureCache(tmp_path))
+    (file,) = tmp_path.iterdir()
+    content = bytearray(file.read_bytes())
+    content[len(content) // 2] ^= 1
+    for broken in bytes(content), file.read_bytes()[:100], b"":
+        file.write_bytes(broken)
+        with pytest.warns(UserWarning, match="damaged, features are computed anew"):
+            assert "computed" in reason(capfd, cache=FeatureCache(tmp_path))
+    assert "kept" in reason(capfd, cache=FeatureCache(tmp_path))
+    assert [path.name for path in tmp_path.iterdir()] == [file.name], "nothing else is left there"
+
+
+def test_what_was_used_longest_ago_makes_room(tmp_path):
+    for store in Memory(3000), tfnn.transfer.feature_store.Folder(tmp_path, 4200):
+        arrays = [np.full((1, 250), k, np.float32) for k in range(4)]
+        for key, array in zip("abc", arrays):
+            store.put(key, array)
+        np.testing.assert_array_equal(store.get("a"), arrays[0])
+        store.put("d", arrays[3])
+        assert store.get("b") is None
+        for key, k in ("a", 0), ("d", 3):
+            np.testing.assert_array_equal(store.get(key), arrays[k])
+
+
+def test_a_folder_that_cannot_be_written_ends_no_run(tmp_path, capfd):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(ValueError, match="is a file; features need a directory"):
+        FeatureCache(tmp_path / "file")
+    with pytest.warns(UserWarning, match="features cannot be kept there"):
+        assert "computed" in reason(capfd, cache=FeatureCache("/proc/features"))
+
+
+@pytest.mark.parametrize("name", ["copies", "max_bytes", "batch_size"])
+def test_numbers_must_be_positive_integers(name):
+    for number in 0, -1, 1.5, True:
+        with pytest.raises(ValueError, match=f"{name}={number!r} must be a positive integer"):
+            FeatureCache(**{name: number})
+
+
+def test_a_second_run_on_the_same_model_needs_no_trace_and_the_model_can_be_saved(tmp_path):
+    model, cache = classifier(), FeatureCache()
+    run(cache, model)
+    _, history = run(cache, model)
+    assert history.traces == 0
+    model.save(tmp_path / "model.keras")
+    again = keras.saving.load_model(tmp_path / "model.keras")
+    np.testing.assert_array_equal(again(X), model(X))
+    assert [layer.name for layer in again.layers] == [layer.name for layer in model.layers]
