@@ -34,7 +34,8 @@ def small(include_top=False, weights=None, input_shape=None, pooling="avg", filt
     x = L.Rescaling(1 / 127.5, -1)(x)
     for stage in range(1, 6):
         x = L.Conv2D(filters * (1 + stage // 2), 3, 2, padding="same", use_bias=False, name=f"conv{stage}")(x)
-        x = L.ReLU(name=f"relu{stage}")(L.BatchNormalization(momentum=0.8, name=f"bn{stage}")(x))
+        x = L.BatchNormalization(momentum=0.8, name=f"bn{stage}")(x) if stage % 2 else x
+        x = L.ReLU(name=f"relu{stage}")(x)
     return keras.Model(inputs, L.GlobalAveragePooling2D()(x), name="small")
 
 

@@ -6,22 +6,24 @@ import shutil
 import sys
 
 
+def of_run(made_by, path, result):
+    """Where the parts of a run lie and what can be done with them, for the end of what the command `made_by` prints."""
+    lines = [f"run folder {path}: result.json, config.json, model.keras, logs/"]
+    if result["bundle"]:
+        lines.append(f"exported model {result['bundle']}")
+    lines.append("next:")
+    if result["interrupted"]:
+        lines.append(command(program("tfnn", "tfnn"), made_by, "--resume", path))
+    lines.append(command(program("tensorboard", "tensorboard.main"), "--logdir", path / "logs"))
+    if result["bundle"]:
+        examples = shlex.quote(str(path / "examples"))
+        lines.append(f"{command(program('tfnn', 'tfnn'), 'predict', result['bundle'])} {examples}/*.png")
+    return lines
+
+
 def command(program, *words):
     """A line to copy, such as `  tfnn predict ...`."""
     return f"  {program} {shlex.join(map(str, words))}"
-
-
-def tfnn(*words):
-    return command(program("tfnn", "tfnn"), *words)
-
-
-def tensorboard(logs):
-    return command(program("tensorboard", "tensorboard.main"), "--logdir", logs)
-
-
-def predict(bundle, examples):
-    """Asks the bundle about the pictures in a folder."""
-    return f"{tfnn('predict', bundle)} {shlex.quote(str(examples))}/*.png"
 
 
 def program(name, module):

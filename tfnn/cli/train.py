@@ -223,14 +223,6 @@ def conclusion(path, result, n):
         "interrupted; what was reached is kept" if result["interrupted"] else "done",
         f"test accuracy {result['test_accuracy']:.2%} (95% interval {low:.2%} to {high:.2%}) on {n} images",
         f"{result['train_seconds']} s, {result['updates']} updates, {traces} trace{'s' * (traces != 1)}, batch sizes {sizes}",
-        f"run folder {path}: result.json, config.json, model.keras, logs/",
+        *next_steps.of_run("train", path, result),
     ]
-    if result["bundle"]:
-        lines.append(f"exported model {result['bundle']}")
-    lines.append("next:")
-    if result["interrupted"]:
-        lines.append(next_steps.tfnn("train", "--resume", path))
-    lines.append(next_steps.tensorboard(path / "logs"))
-    if result["bundle"]:
-        lines.append(next_steps.predict(result["bundle"], path / "examples"))
     return "\n".join(lines)

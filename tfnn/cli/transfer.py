@@ -88,7 +88,7 @@ def run(options):
     stamp = datetime.datetime.now().strftime("%Y%m%d-%H%M%S")
     folder = RunFolder(options.out or f"runs/{data.name}-{known.name}-{stamp}", resumed=bool(options.resume))
     if finished := folder.finished():
-        print(f"the run in {folder.path} is finished\n{conclusion(folder.path, finished, options)}")
+        print(f"the run in {folder.path} is finished\n{conclusion(folder.path, finished)}")
         return 0
     export_to = pathlib.Path(options.export or folder.path / "bundle")
     check_writable(export_to)
@@ -106,7 +106,7 @@ def run(options):
             write_examples(data, folder.path / "examples")
             folder.write("result.json", result)
             shutil.rmtree(folder.checkpoints)
-    print(conclusion(folder.path, result, options))
+    print(conclusion(folder.path, result))
     return 130 if result["interrupted"] else 0
 
 
@@ -196,6 +196,7 @@ def judged(model, data, options, path):
     if len(names) <= MOST_CLASSES:
         write(path / "confusion.png", tf.io.encode_png(pictures.confusion(matrix, names)[0]).numpy())
     mistakes.write_table(path / "mistakes.csv", rows, test, answers, names)
+    (path / "mistakes.png").unlink(missing_ok=True)  # of a run that was interrupted
     if len(rows):
         write(path / "mistakes.png", tf.io.encode_png(mistakes.sheet(rows, test, answers, names)).numpy())
     return {
@@ -207,13 +208,13 @@ def judged(model, data, options, path):
     }
 
 
-def conclusion(path, result, options):
+def conclusion(path, result):
     low, high = result["test_accuracy_interval"]
     validation = result["history"].get("val_accuracy")
     lines = ["interrupted; what was reached is kept" if result["interrupted"] else "done"]
     if validation:
         best = int(np.argmax(validation))
-        lines.append(f"validation accuracy {validation[-1]:.2%}, at its best {validation[best]:.2%} in epoch {best}")
+        lines.append(f"validation accuracy {validation[-1]:.2%}, at its best {validation[best]:.2%} after epoch {best + 1}")
     lines += [
         f"test accuracy {result['test_accuracy']:.2%} (95% interval {low:.2%} to {high:.2%}) on {result['test_images']} images",
         table(result["classes"]),
@@ -225,15 +226,6 @@ def conclusion(path, result, options):
     traces = result["traces"]
     lines += [
         f"{result['train_seconds']} s, {result['updates']} updates, {traces} trace{'s' * (traces != 1)}",
-        f"run folder {path}: result.json, config.json, model.keras, logs/",
+        *next_steps.of_run("transfer", path, result),
     ]
-    if result["bundle"]:
-        lines.append(f"exported model {result['bundle']}")
-    lines.append("next:")
-    if result["interrupted"]:
-        lines.append(next_steps.tfnn("transfer", "--resume", path))
-    lines.append(next_steps.tensorboard(path / "logs"))
-    if result["bundle"]:
-        lines.append(next_steps.predict(result["bundle"], path / "examples"))
-        lines.append(next_steps.tfnn("serve", pathlib.Path(result["bundle"]).parents[1]))
     return "\n".join(lines)
