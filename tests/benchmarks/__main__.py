@@ -24,6 +24,7 @@ SUITES = {
     "layers": "a step of ResNet-20 with tfnn's BatchNorm against the same with Keras's",
     "augmentation": "flip, shift, rotate and zoom against Keras's four layers, albumentations",
     "augmented_accuracy": "what augmentation does for digits with 10 examples per class",
+    "folders": "a pass over a folder of images that stay in their files, against a loop and Keras's reader",
     "growth": "the batch grows in place of a decay of the rate, ten seeds; what each callback that steers a run costs",
     "noise": "updates and accuracy on the digits where the measured noise of gradients chooses the batch",
     "board": "what TensorBoard costs an epoch of the digits",

@@ -178,7 +178,8 @@ def test_an_interrupted_run_goes_on_to_the_same_bits(run, images, monkeypatch):
     assert code == 0 and f"the run in {folder} is finished" in output and "recall" in output
 
 
-def test_a_backbone_of_an_earlier_run_is_taken_over_and_stays_frozen(run, images, tmp_path):
+def test_a_backbone_of_an_earlier_run_is_taken_over_and_stays_frozen_with_images_in_files(run, images, tmp_path, monkeypatch):
+    monkeypatch.setattr(transfer_recipe, "IN_MEMORY", 0)
     what = ["--weights", run[0], "--unfreeze", 0, "--epochs", 2, "--image-size", 32, "--rotation", 0.02, "--copies", 2]
     code, output = ran("--data", images, *BASE, *what, "--out", tmp_path / "run")
     assert code == 0 and "features of 2 augmented copies of 70 images computed" in output

@@ -4,6 +4,7 @@ import dataclasses
 
 import numpy as np
 import pytest
+import tensorflow as tf
 
 import tfnn
 from tests.cli.test_cli import blank
@@ -42,3 +43,14 @@ def test_images_of_other_channels_are_refused(tmp_path):
     arrays = dict(x_train=np.random.rand(9, 4, 4, 5), x_test=np.zeros((4, 4, 4, 5)))
     with pytest.raises(ValueError, match="images have 5 channels"):
         tfnn.data.rgb(tfnn.data.load(blank(tmp_path, **arrays)))
+
+
+def test_images_in_files_stay_there(tmp_path, digits):
+    for label in "ab":
+        (tmp_path / label).mkdir()
+        for index in range(5):
+            image = digits.train.x[10 * index + ord(label)] * 15
+            (tmp_path / label / f"{index}.png").write_bytes(tf.io.encode_png(image).numpy())
+    files, arrays = (tfnn.data.rgb(tfnn.data.folder(tmp_path, stream=stream)) for stream in (True, False))
+    assert isinstance(files.train.x, tfnn.data.ImageFiles) and files.image_shape == (8, 8, 3)
+    np.testing.assert_array_equal(files.train.x, arrays.train.x)

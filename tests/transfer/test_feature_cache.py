@@ -68,6 +68,27 @@ def test_weights_of_examples_growth_and_a_plan_are_kept():
     assert cached[1].batch_sizes == [16, 32, 32, 32] and cached[1].traces == 2
 
 
+def test_epochs_that_are_no_passes_go_on_where_the_last_one_ended():
+    options = dict(steps_per_epoch=3, batch_size=16, epochs=4, dropout=0)
+    plain, cached = (run(cache, callbacks=[Unfreeze({0: 0, 2: 1})], **options) for cache in (None, FeatureCache()))
+    check_same(plain, cached)
+
+
+def test_images_in_files_have_the_features_of_those_in_memory(tmp_path):
+    files = []
+    for index, image in enumerate(X):
+        files.append(tmp_path / f"{index}.png")
+        files[-1].write_bytes(tf.io.encode_png(image.astype(np.uint8)).numpy())
+    images = tfnn.data.ImageFiles(files, map(str, range(len(files))), (8, 8, 1))
+    in_memory = run(FeatureCache(), dropout=0)
+    model = classifier(dropout=0)
+    options = dict(
+        epochs=3, verbose=0, seed=1, validation_data=HELD_OUT, cache=FeatureCache(tmp_path / "features", batch_size=7)
+    )
+    check_same(in_memory, (model, tfnn.fit(model, images, Y, **options)))
+    assert len(list((tmp_path / "features").iterdir())) == 2
+
+
 def test_augmented_copies_are_those_of_the_first_epochs():
     augment = tfnn.layers.RandomTranslation(0.2, 0.2)
     check_same(run(None, augment=augment, dropout=0), run(FeatureCache(copies=3), augment=augment, dropout=0))

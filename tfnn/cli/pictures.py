@@ -20,7 +20,8 @@ def write_examples(data, folder, side=96):
     """A test image of each class, at most ten, as PNG for `tfnn predict`."""
     folder.mkdir(exist_ok=True)
     for label, name in enumerate(data.class_names[:10]):
-        for image in enlarged(pixels(data.test.x[data.test.y == label][:1], data.value_range), side):
+        first = np.flatnonzero(data.test.y == label)[:1]
+        for image in enlarged(pixels(data.test.x[first], data.value_range), side):
             write(folder / f"{name.replace('/', '-')}.png", tf.io.encode_png(image).numpy())
 
 

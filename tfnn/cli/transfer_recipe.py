@@ -10,12 +10,13 @@ from tfnn.data import balanced_class_weight, rgb
 
 OPTIMIZERS = {"adam": tfnn.optimizers.Adam} | recipe.OPTIMIZERS
 WEIGHTS = "imagenet", "none"
+IN_MEMORY = 2**31  # bytes of pixels; images that are more stay in their files
 
 
 def read(options, known):
     """The data in the form that the backbone takes. Files are read at its own size, arrays keep theirs where that will do."""
     size = options.image_size or known.input_size
-    data = train.read(options, image_size=(size, size), class_names=labels_in(options.labels))
+    data = train.read(options, image_size=(size, size), class_names=labels_in(options.labels), stream=IN_MEMORY)
     if not options.image_size and not data.train.files:
         size = max(known.minimum_size, *data.image_shape[:2])
     options.image_size = size

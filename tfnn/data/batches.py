@@ -10,7 +10,7 @@ import tensorflow as tf
 
 from tfnn.data.dataset import Dataset
 from tfnn.data.folder import image_files
-from tfnn.data.images import in_parallel, read, report_bad, shape_and_digest
+from tfnn.data.images import in_parallel, of_files, report_bad, shape_and_digest
 from tfnn.data.pixels import SUFFIXES
 
 VALUES = 2**22  # 32 MB in float64
@@ -20,10 +20,11 @@ def batches(data, batch_size=None):
     """Yields the inputs x of `data`; labels and weights are passed over.
 
     Args:
-        data: an array (what has a shape and can be sliced; a memory map is read piece by piece), a dict or list of
-            arrays for a model of several inputs, (x, y) or (x, y, sample_weight) or a `Part` of them, a `Dataset`, whose
-            training part counts; a `tf.data.Dataset`, a `PyDataset` or another iterable of batches, which keep their
-            size; or the path of a folder of images, at any depth, brought to one form as `tfnn.data.folder` does.
+        data: an array (what has a shape and can be sliced; a memory map is read piece by piece, and so are
+            `ImageFiles`), a dict or list of arrays for a model of several inputs, (x, y) or (x, y, sample_weight) or a
+            `Part` of them, a `Dataset`, whose training part counts; a `tf.data.Dataset`, a `PyDataset` or another iterable of
+            batches, which keep their size; or the path of a folder of images, at any depth, brought to one form as
+            `tfnn.data.folder` does.
         batch_size: examples that are cut from arrays, or read from a folder, at a time; None takes as many as come to
             about `VALUES` values.
 
@@ -71,8 +72,6 @@ def images(folder, batch_size):
     files = image_files(folder)
     if not files:
         raise ValueError(f"{folder}: no images ({', '.join(SUFFIXES)})")
-    shapes = [shape for shape, _ in in_parallel(shape_and_digest, files)]
+    shapes, digests = zip(*in_parallel(shape_and_digest, files))
     report_bad([file for file, shape in zip(files, shapes) if shape is None], len(files), skip_bad_images=False)
-    size = batch_size or rows_of(shapes[0])
-    for start in range(0, len(files), size):
-        yield read(files[start : start + size], shapes, None)
+    yield from batches(of_files(files, digests, shapes, None), batch_size)

@@ -1,25 +1,53 @@
 """The object that every loader gives."""
 
 import dataclasses
+import hashlib
 from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
 
+from tfnn.data.files import ImageFiles
+
 
 class Part(NamedTuple):
-    """One part of a data set.
+    """One part of a data set. `tfnn.fit` and its kin take it in the place of (x, y).
 
-    x: images (N, H, W, C). y: int32 labels (N,), indices into `class_names`. files: the N paths the images came from,
-    or () where they came from arrays.
+    x: images (N, H, W, C): an array, or `ImageFiles`, which are decoded where rows of them are taken. y: int32 labels (N,),
+    indices into `class_names`. files: the N paths the images came from, and digests: the SHA-256 of the bytes of each, or ()
+    where they came from arrays.
     """
 
-    x: np.ndarray
+    x: np.ndarray | ImageFiles
     y: np.ndarray
     files: tuple = ()
+    digests: tuple = ()
 
     def select(self, rows):
-        return Part(self.x[rows], self.y[rows], tuple(self.files[row] for row in rows) if self.files else ())
+        """Some of the examples; images in files stay there."""
+        x = self.x.select(rows) if isinstance(self.x, ImageFiles) else self.x[rows]
+        places = np.arange(len(self.y))[rows]
+        files, digests = (tuple(column[place] for place in places) if column else () for column in (self.files, self.digests))
+        return Part(x, self.y[rows], files, digests)
+
+    def loaded(self):
+        """The same with its images in memory."""
+        return self._replace(x=np.asarray(self.x))
+
+    def digest(self):
+        """SHA-256 of the images in their order: of the bytes of the files and the form they are brought to, or of the array."""
+        if isinstance(self.x, ImageFiles):
+            return self.x.digest()
+        array = np.ascontiguousarray(self.x)
+        total = hashlib.sha256(f"{array.dtype.str} {array.shape};".encode())
+        total.update(array.reshape(-1).view(np.uint8))
+        return total.hexdigest()
+
+    def labelled(self, y=None):
+        """(x, y), for what takes arrays; labels that were given beside are refused."""
+        if y is not None:
+            raise ValueError("y was given beside a Part of a data set, which holds its own")
+        return self.x, self.y
 
 
 @dataclasses.dataclass(frozen=True)

@@ -4,35 +4,38 @@ import tensorflow as tf
 
 HEAD = 2**17  # bytes; the segment that tells it is among the first of a file, none of which is longer than 2**16
 MARK = b"Exif\0\0"
+TIFF = 8  # bytes of the head that follows the mark
 TAG = 0x0112
 
 
 def orientation(encoded):
     """The orientation tag of an encoded image, 1 to 8; 1, upright, where there is none, and for other formats than JPEG."""
-    data = tf.cast(tf.io.decode_raw(tf.strings.substr(encoded, 0, HEAD), tf.uint8), tf.int32)
-    size = tf.size(data)
-    is_jpeg = tf.reduce_all(tf.concat([data, [0, 0]], 0)[:2] == [0xFF, 0xD8])
-    windows = tf.maximum(size - len(MARK) + 1, 0)
-    marked = tf.reduce_all(tf.stack([data[at : at + windows] == byte for at, byte in enumerate(MARK)]), 0)
-    places = tf.where(marked)[:, 0]
+    none = lambda: 1
 
-    def tag():
-        start = tf.cast(places[0], tf.int32) + len(MARK)  # all offsets count from here
+    def of_jpeg():
+        pieces = tf.strings.split(tf.strings.substr(encoded, 0, HEAD), MARK, maxsplit=1)
+        return tf.cond(tf.size(pieces) == 2, lambda: of_tiff(tf.io.decode_raw(pieces[1], tf.uint8)), none)
 
-        def unsigned(at, count):
-            """Integers of `count` bytes each at the offsets `at`, in the order of bytes that the head tells."""
-            little = tf.gather(data, start) == ord("I")
-            steps = tf.range(count)
-            values = tf.gather(data, tf.clip_by_value(start + at[:, None] + steps, 0, size - 1))
-            return tf.reduce_sum(values * 256 ** tf.where(little, steps, count - 1 - steps), 1)
+    def of_tiff(data):
+        return tf.cond(tf.size(data) >= TIFF, lambda: tag(data), none)
 
-        directory = unsigned(tf.constant([4]), 4)
-        entries = directory + 2 + 12 * tf.range(tf.clip_by_value(unsigned(directory, 2)[0], 0, 100))  # a damaged count
-        found = tf.boolean_mask(entries, unsigned(entries, 2) == TAG)
-        value = unsigned(tf.concat([found, [0]], 0) + 8, 2)[0]
-        return tf.where((tf.size(found) > 0) & (value >= 1) & (value <= 8), value, 1)
+    return tf.cond(tf.strings.substr(encoded, 0, 2) == b"\xff\xd8", of_jpeg, none)
 
-    return tf.cond(is_jpeg & (tf.size(places) > 0) & (size > 16), tag, lambda: 1)
+
+def tag(data):
+    """The tag in what follows the mark, uint8 (N,), from the start of which all offsets count."""
+
+    def unsigned(at, count):
+        """Integers of `count` bytes each at the offsets `at`, in the order of bytes that the head tells."""
+        little, steps = data[0] == ord("I"), tf.range(count)
+        values = tf.cast(tf.gather(data, tf.clip_by_value(at[:, None] + steps, 0, tf.size(data) - 1)), tf.int32)
+        return tf.reduce_sum(values * 256 ** tf.where(little, steps, count - 1 - steps), 1)
+
+    directory = unsigned(tf.constant([4]), 4)
+    entries = directory + 2 + 12 * tf.range(tf.clip_by_value(unsigned(directory, 2)[0], 0, 100))  # a damaged count
+    found = tf.boolean_mask(entries, unsigned(entries, 2) == TAG)
+    value = unsigned(tf.concat([found, [0]], 0) + 8, 2)[0]
+    return tf.where((tf.size(found) > 0) & (value >= 1) & (value <= 8), value, 1)
 
 
 def upright(image, orientation):

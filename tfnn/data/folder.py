@@ -9,7 +9,7 @@ from tfnn.data.pixels import SUFFIXES
 PARTS = {"train", "training", "val", "valid", "validation", "test"}
 
 
-def folder(path, image_size=None, seed=0, skip_bad_images=False, class_names=None):
+def folder(path, image_size=None, seed=0, skip_bad_images=False, class_names=None, stream=False):
     """Images in sub-folders that bear the names of their classes, split 70 / 10 / 20 by class.
 
     Files of the same bytes fall into the same part, so that nothing is tested on what was trained on; where they stand
@@ -22,6 +22,9 @@ def folder(path, image_size=None, seed=0, skip_bad_images=False, class_names=Non
         seed: of the split.
         skip_bad_images: whether to warn of unreadable files and go on without them.
         class_names: the classes in the order of their labels; None takes the sub-folders in that of the alphabet.
+        stream: whether the images stay in their files, and are decoded in parallel when they are asked for, as a set larger
+            than the memory needs: the x of the parts are then `ImageFiles`, which `tfnn.fit` takes as it does arrays, and
+            `tfnn.data.stream` gives to `model.fit`. A number: only where their pixels are more bytes than that.
 
     Raises:
         FileNotFoundError: where there is no such folder.
@@ -43,10 +46,12 @@ def folder(path, image_size=None, seed=0, skip_bad_images=False, class_names=Non
     check_labels(found, names, path)
     labelled = [(file, label) for label, name in enumerate(names) for file in files.get(name, ())]
     try:
-        return dataset(path.resolve().name, *zip(*labelled), names, image_size, seed, skip_bad_images)
+        return dataset(path.resolve().name, *zip(*labelled), names, image_size, seed, skip_bad_images, stream)
     except ValueError as error:
         raise ValueError(str(error) if str(error).startswith(str(path)) else f"{path}: {error}") from None
 
 
 def image_files(folder):
-    return sorted(f for f in folder.rglob("*") if f.suffix.lower() in SUFFIXES and not f.name.startswith("."))
+    """Those below a folder, sorted; what lies in a folder whose name begins with a dot, as of Jupyter, is passed over, too."""
+    hidden = lambda file: any(part.startswith(".") for part in file.relative_to(folder).parts)
+    return sorted(f for f in folder.rglob("*") if f.suffix.lower() in SUFFIXES and not hidden(f) and not f.is_dir())

@@ -9,6 +9,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfnn.controls import Controls
+from tfnn.data.files import ImageFiles
 from tfnn.random import permutation
 
 
@@ -229,8 +230,8 @@ for name in "eq", "ne", "lt", "le", "gt", "ge":
 
 
 def array(a):
-    if a is None:
-        return None
+    if a is None or isinstance(a, ImageFiles):
+        return a
     if isinstance(a, (tf.RaggedTensor, tf.SparseTensor)) or hasattr(a, "tocoo") or not hasattr(a, "__array__"):
         raise ValueError(f"growable takes dense arrays, got {type(a).__name__}: give a tf.data.Dataset of single examples")
     a = np.asarray(a.to_frame() if hasattr(a, "to_frame") else a)  # pandas's Series is a column, as in Keras

@@ -3,25 +3,32 @@
 import collections
 import concurrent.futures
 import hashlib
+import numbers
 import warnings
 
 import numpy as np
 import tensorflow as tf
 
 from tfnn.data.dataset import Dataset, Part
-from tfnn.data.pixels import decode, resize, with_channels
+from tfnn.data.files import ImageFiles, threads
+from tfnn.data.pixels import decode
 from tfnn.data.split import stratified
 
 SHARES = (0.7, 0.1, 0.2)  # train, validation, test, as for the digits
+AT_A_TIME = 1024  # files that wait for a thread
 DEFAULT_SIZE = (64, 64)  # of images that differ in size: what a CPU trains on in minutes
 
 
-def dataset(name, files, labels, class_names, image_size, seed, skip_bad_images):
+def dataset(name, files, labels, class_names, image_size, seed, skip_bad_images, stream):
     """Reads the files and splits them 70 / 10 / 20 by class; files of the same bytes fall into the same part.
+
+    Each file is read once for its digest and to see that it can be decoded, and its pixels are let go: with `stream`, for
+    which see `folder`, they are not read again before they are asked for.
 
     Raises:
         ValueError: for a file that cannot be decoded, unless it is skipped, and for a class of fewer than 3 images.
     """
+    check_options(image_size, stream)
     shapes, digests = zip(*in_parallel(shape_and_digest, files))
     report_bad([file for file, shape in zip(files, shapes) if shape is None], len(files), skip_bad_images)
     good = [index for index, shape in enumerate(shapes) if shape is not None]
@@ -29,13 +36,25 @@ def dataset(name, files, labels, class_names, image_size, seed, skip_bad_images)
     labels = np.array(labels, np.int32)[good]
     counts = np.bincount(labels, minlength=len(class_names))
     if counts.min() < 3:
-        few = ", ".join(f"{name}: {count} readable images" for name, count in zip(class_names, counts) if count < 3)
-        raise ValueError(f"{few}; a class needs at least 3")
+        few = [f"{name}: {count} readable images" for name, count in zip(class_names, counts) if count < 3]
+        raise ValueError(f"{named(few)}; a class needs at least 3")
     report_contradictions(files, labels, digests, class_names)
-    whole = Part(read(files, shapes, image_size), labels, tuple(map(str, files)))
-    parts = split(labels, digests, seed)
+    whole = of_files(files, digests, shapes, image_size)
+    streamed = stream is True or (stream is not False and whole.nbytes > stream)
+    whole, parts = Part(whole, labels, whole.files, whole.digests), split(labels, digests, seed)
     train, validation, test = (whole.select(np.flatnonzero(parts == part)) for part in range(3))
+    if not streamed:
+        train, validation, test = train.loaded(), validation.loaded(), test.loaded()
     return Dataset(name, tuple(class_names), train, validation, test, (0, 255))
+
+
+def check_options(image_size, stream):
+    number = isinstance(stream, numbers.Real)
+    if not number or stream < 0:
+        raise ValueError(f"stream={stream!r} must be True, False or a number of bytes")
+    whole = lambda side: isinstance(side, numbers.Integral) and side > 0
+    if image_size is not None and not (np.iterable(image_size) and len(image_size) == 2 and all(map(whole, image_size))):
+        raise ValueError(f"image_size={image_size!r} must be (height, width) in pixels, or None")
 
 
 def split(labels, digests, seed):
@@ -49,17 +68,24 @@ def split(labels, digests, seed):
 
 
 def in_parallel(function, items):
-    with concurrent.futures.ThreadPoolExecutor() as pool:
-        yield from pool.map(function, items)
+    """What `function` gives for each item, in their order."""
+    with concurrent.futures.ThreadPoolExecutor(threads()) as pool:
+        for start in range(0, len(items), AT_A_TIME):
+            yield from pool.map(function, items[start : start + AT_A_TIME])
 
 
 def shape_and_digest(file):
     """(shape or None where it cannot be decoded, SHA-256 of the bytes)."""
     try:
         encoded = file.read_bytes()
-        return decode(encoded).shape, hashlib.sha256(encoded).hexdigest()
+        return tuple(shape_of(encoded).numpy().tolist()), hashlib.sha256(encoded).hexdigest()
     except (tf.errors.InvalidArgumentError, OSError):
         return None, None
+
+
+@tf.function(input_signature=[tf.TensorSpec([], tf.string)], autograph=False)
+def shape_of(encoded):
+    return tf.shape(decode(encoded))
 
 
 def report_bad(bad, count, skip_bad_images):
@@ -72,14 +98,15 @@ def report_bad(bad, count, skip_bad_images):
 
 
 def report_contradictions(files, labels, digests, class_names):
-    """Warns of files of the same bytes in several classes."""
+    """Warns of files of the same bytes in several classes, in one line."""
     same = collections.defaultdict(list)
     for index, digest in enumerate(digests):
         same[digest].append(index)
-    for copies in same.values():
-        if len({labels[index] for index in copies}) > 1:
-            where = named([f"{files[index]} ({class_names[labels[index]]})" for index in copies])
-            warnings.warn(f"the same image stands in several classes: {where}", stacklevel=4)
+    found = [copies for copies in same.values() if len({labels[index] for index in copies}) > 1]
+    if found:
+        where = named([f"{files[index]} ({class_names[labels[index]]})" for copies in found for index in copies])
+        what = "the same image stands" if len(found) == 1 else f"{len(found)} images stand"
+        warnings.warn(f"{what} in several classes: {where}", stacklevel=4)
 
 
 def named(items, most=5):
@@ -88,14 +115,8 @@ def named(items, most=5):
     return ", ".join(map(str, items[:most])) + more
 
 
-def read(files, shapes, size):
-    """uint8 (N, H, W, C) of images of various sizes and channels. At full size there is one for each thread at a time."""
-    sizes = {tuple(shape[:2]) for shape in shapes}
+def of_files(files, digests, shapes, size):
+    """`ImageFiles` of images of various sizes and channels, in one form."""
+    sizes = {shape[:2] for shape in shapes}
     height, width = size or (sizes.pop() if len(sizes) == 1 else DEFAULT_SIZE)
-    channels = 1 if all(shape[-1] <= 2 for shape in shapes) else 3
-
-    def fitted(file):
-        image = resize(with_channels(decode(file.read_bytes()), channels), (height, width))
-        return np.clip(np.round(image), 0, 255).astype(np.uint8)
-
-    return np.stack(list(in_parallel(fitted, files)))
+    return ImageFiles(files, digests, (height, width, 1 if all(shape[-1] <= 2 for shape in shapes) else 3))

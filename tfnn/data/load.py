@@ -11,13 +11,14 @@ from tfnn.data.table import table
 NAMED = {"digits": digits, "mnist": mnist, "fashion_mnist": fashion_mnist, "cifar10": cifar10, "cifar100": cifar100}
 
 
-def load(source, *, image_size=None, skip_bad_images=False, class_names=None):
+def load(source, *, image_size=None, skip_bad_images=False, class_names=None, stream=False):
     """The `Dataset` of a name (`digits`, `mnist`, `fashion_mnist`, `cifar10`, `cifar100`) or of a path.
 
     Args:
         source: a name, a `.npz` file (see `archive`), a folder of class sub-folders (see `folder`), or a `.csv` file of paths
             and labels (see `table`).
-        image_size, skip_bad_images, class_names: of a folder or table, see there. A set of arrays has its own size.
+        image_size, skip_bad_images, class_names, stream: of a folder or table, see there. A set of arrays has its own size
+            and lies in memory.
 
     Raises:
         FileNotFoundError: where `source` is neither.
@@ -27,7 +28,7 @@ def load(source, *, image_size=None, skip_bad_images=False, class_names=None):
     is_folder = source not in NAMED and path.is_dir()
     if is_folder or (path.suffix.lower() == ".csv" and path.is_file()):
         read = folder if is_folder else table
-        return read(path, image_size, skip_bad_images=skip_bad_images, class_names=class_names)
+        return read(path, image_size, skip_bad_images=skip_bad_images, class_names=class_names, stream=stream)
     if class_names is not None:
         raise ValueError(f"{source}: class_names are for a folder or a .csv file, this set has its own")
     if source in NAMED:

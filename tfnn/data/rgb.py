@@ -5,6 +5,7 @@ import dataclasses
 import numpy as np
 import tensorflow as tf
 
+from tfnn.data.files import ImageFiles
 from tfnn.data.pixels import resize, with_channels
 
 ROWS = 256  # images that are converted at a time
@@ -13,7 +14,8 @@ ROWS = 256  # images that are converted at a time
 def rgb(data, image_size=None):
     """A data set whose images are RGB, uint8 of 0 to 255: as an exported bundle brings pictures to its model.
 
-    Grey becomes three equal channels, alpha is laid over white, and what has another size is resized bilinearly.
+    Grey becomes three equal channels, alpha is laid over white, and what has another size is resized bilinearly. Images
+    that stay in their files (see `folder`) go on doing so.
 
     Args:
         data: a `Dataset`.
@@ -32,13 +34,15 @@ def rgb(data, image_size=None):
     if channels > 4:
         raise ValueError(f"{data.name}: images have {channels} channels; wanted are 1 (grey) to 4 (RGB and alpha)")
     size = tuple(own_size if image_size is None else image_size)
-    if data.train.x.dtype == np.uint8 and data.image_shape == (*size, 3):
+    if data.train.x.dtype == np.uint8 and tuple(data.image_shape) == (*size, 3):
         return data
     parts = {name: converted(getattr(data, name), data.value_range, size) for name in ("train", "validation", "test")}
     return dataclasses.replace(data, value_range=(0, 255), **parts)
 
 
 def converted(part, value_range, size):
+    if isinstance(part.x, ImageFiles):
+        return part._replace(x=ImageFiles(part.x.files, part.x.digests, (*size, 3)))
     low, high = value_range
 
     def of(images):

@@ -7,13 +7,13 @@ from tfnn.data.checks import check_classes, check_labels
 from tfnn.data.images import dataset, named
 
 
-def table(path, image_size=None, seed=0, skip_bad_images=False, class_names=None):
+def table(path, image_size=None, seed=0, skip_bad_images=False, class_names=None, stream=False):
     """Images that a `.csv` file lists with their labels, split 70 / 10 / 20 by class as `folder` does.
 
     Args:
-        path: the file, with a first line that names its columns: `path` (of an image, from the file's own folder on) and
-            `label` (any text); others are passed over.
-        image_size, seed, skip_bad_images: see `folder`.
+        path: the file, in UTF-8, with a first line that names its columns: `path` (of an image, from the file's own folder
+            on, or from the root) and `label` (any text); others are passed over. Commas, semicolons or tabs part them.
+        image_size, seed, skip_bad_images, stream: see `folder`.
         class_names: the classes in the order of their labels; None takes those found, numbers by size, else by the alphabet.
 
     Raises:
@@ -29,15 +29,17 @@ def table(path, image_size=None, seed=0, skip_bad_images=False, class_names=None
         raise FileNotFoundError(f"{path}: no such file")
     try:
         with path.open(newline="", encoding="utf-8-sig") as file:
-            rows = list(csv.DictReader(file, skipinitialspace=True))
+            rows = list(csv.DictReader(file, skipinitialspace=True, delimiter=delimiter(file)))
     except (UnicodeDecodeError, csv.Error) as error:
         raise ValueError(f"{path}: not a readable .csv file ({error})") from None
     if not rows or not {"path", "label"} <= set(rows[0]):
         raise ValueError(f"{path}: wanted are rows below a first line with the columns path and label")
     for number, row in enumerate(rows, 1):
-        if not row["path"] or not row["label"]:
-            raise ValueError(f"{path}: row {number} lacks a {'label' if row['path'] else 'path'}")
-    files, labels = [path.parent / row["path"] for row in rows], [row["label"].strip() for row in rows]
+        for column in "path", "label":
+            row[column] = (row[column] or "").strip()
+            if not row[column]:
+                raise ValueError(f"{path}: row {number} lacks a {column}")
+    files, labels = [path.parent / row["path"] for row in rows], [row["label"] for row in rows]
     missing = [file for file in files if not file.is_file()]
     if missing:
         raise FileNotFoundError(f"{path}: {len(missing)} of {len(files)} files are missing: {named(missing)}")
@@ -45,7 +47,16 @@ def table(path, image_size=None, seed=0, skip_bad_images=False, class_names=None
     names = found if class_names is None else list(map(str, class_names))
     check_classes(names, path)
     check_labels(found, names, path)
+    index = {name: label for label, name in enumerate(names)}
     try:
-        return dataset(path.stem, files, [names.index(label) for label in labels], names, image_size, seed, skip_bad_images)
+        labels = [index[label] for label in labels]
+        return dataset(path.stem, files, labels, names, image_size, seed, skip_bad_images, stream)
     except ValueError as error:
         raise ValueError(f"{path}: {error}") from None
+
+
+def delimiter(file):
+    """What parts the columns of a table: of a comma, a semicolon and a tab that which the first line holds most of."""
+    head = file.readline()
+    file.seek(0)
+    return max(",;\t", key=head.count)

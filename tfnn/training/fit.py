@@ -7,19 +7,22 @@ import keras
 
 from tfnn import controls
 from tfnn.callbacks import Checkpoint
+from tfnn.data.dataset import Part
 from tfnn.data.growable import Growable
+from tfnn.data.stream import ImageStream
 from tfnn.training.array_graph import ArrayGraph
 from tfnn.training.arrays import Arrays
 from tfnn.training.augmentation import soften_labels, steps_of
 from tfnn.training.compiled import Compiled
 from tfnn.training.evaluate import evaluation_for, run_evaluation
+from tfnn.training.file_stream import FileStream
 from tfnn.training.inputs import integer
 from tfnn.training.introduction import form_of, introduction, reason_for_new_trace
 from tfnn.training.memory import Memory
 from tfnn.training.profile import Profile
 from tfnn.training.run import Phase, Run
 from tfnn.training.saving import Saver, Terminated, check_same, found, heeding_sigterm, settings_of
-from tfnn.training.sources import source_of, split
+from tfnn.training.sources import check_alone, source_of, split
 from tfnn.training.stream_graph import StreamGraph
 from tfnn.training.views import views_of
 from tfnn.training.xla import choose_jit
@@ -65,12 +68,15 @@ def fit(
         model: a compiled `keras.Model`. A `train_step`, `test_step`, `compute_loss`, `compute_metrics` or `metrics` of its
             own are kept; what sums gradients (`accumulate`) is refused for a training step that nothing can split.
         x, y, sample_weight: arrays or tensors with the examples first, or lists or dicts of them, which are copied to the
-            device once; or in place of x and y a `tfnn.data.growable`, or a `tf.data.Dataset`, a `keras.utils.PyDataset` or a
-            generator of batches (x,), (x, y) or (x, y, sample_weight), which are read as the training goes on.
+            device once, but for `tfnn.data.ImageFiles`, which are decoded as the training goes on, to the same weights; or
+            in place of x and y a `Part` of a data set, a `tfnn.data.growable` or `tfnn.data.stream`, or a `tf.data.Dataset`,
+            a `keras.utils.PyDataset` or a generator of batches (x,), (x, y) or (x, y, sample_weight), which are read as the
+            training goes on.
         batch_size, epochs, verbose, callbacks, validation_split, validation_data, shuffle, class_weight,
             initial_epoch, steps_per_epoch, validation_steps, validation_batch_size, validation_freq: as in `model.fit`. A
             callback with a batch-level hook makes every update a piece; `tfnn.callbacks.BatchSizeScheduler` grows the
-            batch. A step is an update, of `accumulate` batches. The batches of a PyDataset are shuffled, too.
+            batch. A step is an update, of `accumulate` batches. The batches of a PyDataset are shuffled, too. `class_weight`
+            may also be "balanced": the weights that `tfnn.data.balanced_class_weight` gives for the labels of arrays.
         augment: a layer or function of x, or a list of them, applied in turn to each training batch in the graph, and
             neither to validation data nor in the saved model. A layer is called with `training=True`; tfnn's geometric
             layers move masks, which are labels or weights (B, H, W) or (B, H, W, C), with their images; labels of one or
@@ -128,11 +134,12 @@ def fit(
         check_positive(validation_freq=validation_freq)
     if nonfinite not in ("stop", "skip", "ignore"):
         raise ValueError(f"nonfinite={nonfinite!r} must be 'stop', 'skip' or 'ignore'")
-    if class_weight is not None and not isinstance(class_weight, dict):
-        raise ValueError(f"class_weight={class_weight!r} must be a dict of classes and weights: {{0: 1.0, 1: 2.5}}")
-    if isinstance(x, Growable):
-        if any(given is not None for given in (y, sample_weight, batch_size)):
-            raise ValueError("y, sample_weight and batch_size are arguments of growable, not of tfnn.fit beside it")
+    if not (class_weight is None or isinstance(class_weight, dict) or class_weight == "balanced"):
+        raise ValueError(
+            f"class_weight={class_weight!r} must be 'balanced' or a dict of classes and weights: {{0: 1.0, 1: 2.5}}"
+        )
+    if isinstance(x, (Growable, ImageStream)):
+        check_alone(x, y=y, sample_weight=sample_weight, batch_size=batch_size)
         (x, y, sample_weight), batch_size, shuffle, own_seed = x.arguments()
         seed = own_seed if seed is None else seed
     resumed = found(resume)
@@ -146,7 +153,7 @@ def fit(
         ordered = dict(class_weight=class_weight, shuffle=shuffle, seed=seed)
         source, validation = read(x, y, sample_weight, batch_size=batch_size, steps=steps_per_epoch, **ordered), None
         if validation_data is not None:
-            held, size = keras.utils.unpack_x_y_sample_weight(validation_data), validation_batch_size or batch_size
+            held, size = unpacked(validation_data), validation_batch_size or batch_size
             validation = read(*held, batch_size=size, steps=validation_steps)
         soften_labels(model, augmentation, source, validation)
 
@@ -179,7 +186,7 @@ def fit(
         first = phase()
         graph = first.graph
         for part in source, validation:
-            if isinstance(part, Arrays):
+            if isinstance(part, (Arrays, FileStream)):
                 graph.compiled.check_labels(part.data[1])
         profile = Profile(profile, callbacks.callbacks)
         run = Run(first, phase, callbacks, steps_per_epoch, nonfinite, profile)
@@ -209,6 +216,13 @@ def fit(
             history.updates, history.skipped, history.batch_sizes = run.updates, run.skipped, run.batch_sizes
             history.traces, history.jit_compile = run.traces, run.graph.jit_compile
     return model.history
+
+
+def unpacked(validation_data):
+    """(x, y, sample_weight)."""
+    if isinstance(validation_data, Part):
+        return *validation_data.labelled(), None
+    return keras.utils.unpack_x_y_sample_weight(validation_data)
 
 
 def check_positive(**numbers):

@@ -6,6 +6,8 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from tfnn.data.files import ImageFiles
+
 LARGE = 2**24  # bytes
 OF_ROWS = tf.RaggedTensor, tf.SparseTensor  # arrays that have examples, but no dense form
 
@@ -44,8 +46,8 @@ def places(nest):
 
 
 def tensor(array):
-    if array is None:
-        return None
+    if array is None or isinstance(array, ImageFiles):
+        return array
     if hasattr(array, "tocoo"):
         array = of_scipy(array.tocoo())
     if isinstance(array, OF_ROWS):
@@ -114,19 +116,38 @@ def count(data):
 
 
 def with_class_weights(data, class_weight):
-    """`data` with the weight of each example's class, 1 where none is given, for a sample weight."""
+    """`data` with the weight of each example's class, 1 where none is given, for a sample weight.
+
+    "balanced" weighs the classes that occur as `tfnn.data.balanced_class_weight` does.
+    """
     x, y, sample_weight = data
     if sample_weight is not None:
         raise ValueError("give class_weight or sample_weight, not both")
     if not tf.is_tensor(y):
         raise ValueError("class_weight needs one array of labels y")
-    return x, y, tf.constant(weights_of_classes(y.numpy(), class_weight))
+    labels = classes_of(y.numpy())
+    if class_weight == "balanced":
+        check_classes(y.numpy())
+        classes, labels, counts = np.unique(labels, return_inverse=True, return_counts=True)
+        class_weight = dict(enumerate(len(labels) / (len(classes) * counts)))
+    return x, y, tf.constant([class_weight.get(int(label), 1.0) for label in labels], keras.config.floatx())
 
 
-def weights_of_classes(y, class_weight):
+def classes_of(y):
     if y.ndim > 1:
         y = y.argmax(-1) if y.shape[-1] > 1 else y[..., 0]
-    return np.array([class_weight.get(int(label), 1.0) for label in np.round(y)], keras.config.floatx())
+    return np.round(y)
+
+
+def check_classes(y):
+    """Refuses to count as classes what is none."""
+    several = y.ndim > 1 and y.shape[-1] > 1
+    number = y.dtype.kind in "biuf"
+    if not number or y.ndim > 2 or not np.allclose(y.sum(-1) if several else y, 1 if several else np.round(y)):
+        raise ValueError(
+            "class_weight='balanced' needs one class for each example, as integer or one-hot labels; got y of shape"
+            f" {y.shape} and dtype {y.dtype} that holds others: give sample_weight"
+        )
 
 
 def split_off(data, fraction):
@@ -140,6 +161,8 @@ def split_off(data, fraction):
 
 
 def rows_of(array, begin, end):
+    if isinstance(array, ImageFiles):
+        return array.select(slice(begin, end))
     if not isinstance(array, tf.SparseTensor):
         return array[begin:end]
     shape = array.shape.as_list()

@@ -22,11 +22,15 @@ class StreamGraph(TrainingGraph):
     def part(self, total, batch, stream):
         return self.strategy.run(self.step.part, (total, batch, stream))
 
-    def run(self, iterator, at, limit, passes, fresh):
-        """Up to `limit` updates; `at` is how many batches and examples of pass number `passes` were read before."""
+    def run(self, iterator, at, limit, passes, fresh, order=None):
+        """Up to `limit` updates; `at` is how many batches and examples of pass number `passes` were read before.
+
+        The examples of a batch are known by their place in the pass; with `order`, by what that holds there.
+        """
         logs = self.first_logs(without_optionals(iterator.element_spec))
         reset_metrics(self.compiled.model, fresh)
         seed = self.controls.seed.value()
+        examples = lambda start, end: tf.range(start, end) if order is None else order[start:end]
 
         def read(at, train, end):
             """`train(element, batch, stream, at after it)`, or `end()` where no batch is left."""
@@ -34,8 +38,8 @@ class StreamGraph(TrainingGraph):
 
             def found():
                 batch = without_optionals(element.get_value())
-                examples = at[1] + tf.range(rows(batch))
-                return train(element, batch, (seed, passes, examples), at + tf.stack([1, rows(batch)]))
+                after = at + tf.stack([1, rows(batch)])
+                return train(element, batch, (seed, passes, examples(at[1], after[1])), after)
 
             return tf.cond(element.has_value(), found, end)
 
@@ -64,7 +68,7 @@ class StreamGraph(TrainingGraph):
 
             def train():
                 batch = tf.nest.pack_sequence_as(without_optionals(iterator.element_spec), [array.concat() for array in parts])
-                good, told = self.one_step(batch, (seed, passes, tf.range(at[1], after[1])))
+                good, told = self.one_step(batch, (seed, passes, examples(at[1], after[1])))
                 self.controls.examples.assign_add(tf.cast(count, tf.int64) * self.micro_batch)
                 return updates + 1, good, told
 

@@ -29,6 +29,8 @@ class Stream:
         ValueError: for what is no source of batches, and one without any.
     """
 
+    order = None  # of the examples of a pass, where it is known
+
     def __init__(self, x, class_weight=None, shuffle=False, seed=0, model=None, micro_batch=None):
         self.once = isinstance(x, types.GeneratorType)
         self.source = Ordered(x, shuffle, seed) if isinstance(x, keras.utils.PyDataset) else x
@@ -115,7 +117,7 @@ class Stream:
     def train(self, graph, limit, fresh):
         """Up to `limit` updates from here, and moves on: over an update that went wrong, too. Gives (updates, `Result`)."""
         place = tf.constant(self.at), tf.constant(limit), tf.constant(self.passes), tf.constant(fresh)
-        result = graph.train(self.iterator, *place)
+        result = graph.train(self.iterator, *place, self.order)
         if result.updates:
             self.last = result.last
         self.at, self.ended = result.at.numpy().tolist(), bool(result.ended)
@@ -126,15 +128,16 @@ class Stream:
 
     def sample(self):
         """(batch, its examples): the one that was read last, as reading more would change what comes."""
-        batch = without_optionals(self.last.get_value())
-        count = len(keras.tree.flatten(batch)[0])
-        return batch, tf.range(self.at[1] - count, self.at[1])
+        return self.read_last(self.last)
+
+    def read_last(self, last):
+        batch = without_optionals(last.get_value())
+        examples = tf.range(self.at[1] - len(keras.tree.flatten(batch)[0]), self.at[1])
+        return batch, examples if self.order is None else tf.gather(self.order, examples)
 
     def diagnosis(self, graph, result):
         """(examples, variable, data) of the batch that was read last, in which a number went wrong."""
-        batch = without_optionals(result.last.get_value())
-        count = len(keras.tree.flatten(batch)[0])
-        examples = tf.range(self.at[1] - count, self.at[1])
+        batch, examples = self.read_last(result.last)
         return suspicion(graph, batch, (tf.constant(self.passes), examples)) or (examples.numpy().tolist(), None, None)
 
     def evaluate(self, evaluation, limit, fresh):

@@ -10,6 +10,7 @@ from tfnn import random
 from tfnn.training.arrays import Arrays
 from tfnn.training.augmentation import augmented
 from tfnn.training.compiled import Compiled, layers_of
+from tfnn.training.file_stream import FileStream
 from tfnn.training.xla import own_code
 from tfnn.transfer.feature_key import description, key_of
 from tfnn.transfer.feature_store import Folder, Memory
@@ -21,9 +22,9 @@ class FeatureCache:
     """Lets `tfnn.fit(model, x, y, cache=FeatureCache())` compute a frozen backbone once for each image, not in each epoch.
 
     While all stages of a `tfnn.transfer.classifier` are frozen, nothing below the head changes: what the last stage gives
-    for an image is the same in each epoch. It is computed in one pass, and the head is trained on it, in the same order of
-    examples. So weights and history are those of a run without the cache, to rounding (1e-5). Once a stage is unfrozen,
-    images are read again.
+    for an image is the same in each epoch. It is computed in one pass over the images, arrays or `tfnn.data.ImageFiles`, and
+    the head is trained on it, in the same order of examples. So weights and history are those of a run without the cache,
+    to rounding (1e-5). Once a stage is unfrozen, images are read again.
 
     Under `fit(augment=...)` an image has `copies` sets of features: epoch e trains on those of the pixels that augmentation
     draws for epoch e mod `copies`. For the first `copies` epochs that is what a run without the cache sees, but for the
@@ -104,16 +105,20 @@ class FeatureCache:
         """(copies, N, F)."""
 
         @tf.function(autograph=False)
-        def features(x, copy, examples):
+        def features(images, copy, examples):
             with random.scope(seed, copy, examples):
-                images, _, _ = augmented(steps, tf.gather(x, examples), None, None)
+                images, _, _ = augmented(steps, images, None, None)
             return body(images, training=False)
 
-        rows, size = len(x), self.batch_size
-        spec = [tf.TensorSpec([], tf.int32), tf.TensorSpec([None], tf.int32)]
-        trace = features.get_concrete_function(tf.TensorSpec(x.shape, x.dtype), *spec)
-        batch = lambda copy, start: trace(x, tf.constant(copy), tf.range(start, min(start + size, rows))).numpy()
-        return np.stack([np.concatenate([batch(copy, start) for start in range(0, rows, size)]) for copy in range(copies)])
+        specs = tf.TensorSpec([None, *x.shape[1:]], x.dtype), tf.TensorSpec([], tf.int32), tf.TensorSpec([None], tf.int32)
+        trace, rows = features.get_concrete_function(*specs), len(x)
+        found = [[] for _ in range(copies)]
+        for start in range(0, rows, self.batch_size):  # images in files are decoded once for all copies
+            end = min(start + self.batch_size, rows)
+            images, examples = tf.convert_to_tensor(x[start:end]), tf.range(start, end)
+            for copy, batches in enumerate(found):
+                batches.append(trace(images, tf.constant(copy), examples).numpy())
+        return np.stack([np.concatenate(batches) for batches in found])
 
 
 class Copies(Arrays):
@@ -140,7 +145,7 @@ def obstacle(model, source, validation, steps, copies):
     if compiled.own_step or compiled.own_test_step:
         return f"the model has a {compiled.own_step or 'test_step'} of its own"
     for part in source, validation:
-        if part is not None and not isinstance(part, Arrays):
+        if part is not None and not isinstance(part, (Arrays, FileStream)):
             return "images are read as a stream"
     if steps and copies is None:
         return "augmentation draws anew in each epoch; FeatureCache(copies=k) keeps k augmented copies"

@@ -1,0 +1,84 @@
+"""Training data in files, batch by batch, for plain `model.fit`."""
+
+import random
+
+import keras
+import numpy as np
+
+from tfnn.data.dataset import Part
+from tfnn.data.growable import array, integer
+from tfnn.random import permutation
+
+
+def stream(x, y=None, batch_size=32, *, sample_weight=None, shuffle=True, seed=None, epoch=0):
+    """Batches of images that stay in their files, for `model.fit`; `tfnn.fit` takes the images themselves.
+
+    A batch is a function of (seed, epoch, index), so it does not matter how many threads read, and a run can go on from
+    any of them. The order of examples is that of `tfnn.fit` with the same seed; `model.fit` needs `shuffle=False` to leave
+    the batches in it, and else puts them in one of its own. It reads some batches ahead, whose images are decoded as many
+    at a time as there are processor cores.
+
+    Args:
+        x: a `Part` of a data set, or `tfnn.data.ImageFiles` such as its x; or lists or dicts of these and arrays.
+        y, sample_weight: arrays with the examples first, or lists or dicts of them. A `Part` has its own y.
+        batch_size: examples of a batch.
+        shuffle: whether each epoch has an order of its own.
+        seed: an int in [0, 2³¹); None draws one from Python's generator, which `keras.utils.set_random_seed` seeds.
+        epoch: that of the first pass, as `initial_epoch` of `model.fit`.
+
+    Returns:
+        A `keras.utils.PyDataset` of (x,), (x, y) or (x, y, sample_weight), which `tfnn.fit` takes, too.
+
+    Raises:
+        ValueError: for arrays of different length or without an example, and arguments out of range.
+
+    Example:
+        >>> data = tfnn.data.folder("photographs", image_size=(96, 96), stream=True)
+        >>> model.fit(tfnn.data.stream(data.train, seed=1), shuffle=False, epochs=10)
+    """
+    if isinstance(x, Part):
+        x, y = x.labelled(y)
+    batch_size, epoch = integer("batch_size", batch_size, low=1), integer("epoch", epoch, low=0)
+    seed = random.randrange(2**31) if seed is None else integer("seed", seed, low=0)
+    return ImageStream((x, y, sample_weight), batch_size, shuffle, seed, epoch)
+
+
+class ImageStream(keras.utils.PyDataset):
+    """What `stream` gives."""
+
+    def __init__(self, data, batch_size, shuffle, seed, epoch):
+        super().__init__()
+        self.data = keras.tree.lists_to_tuples(keras.tree.map_structure(array, data))
+        lengths = {len(a) for a in keras.tree.flatten(self.data) if a is not None}
+        if data[0] is None or len(lengths) != 1 or 0 in lengths:
+            raise ValueError(f"stream needs x, y and sample_weight of the same number of examples, got {sorted(lengths)}")
+        (self.rows,) = lengths
+        self.batch_size, self.shuffle, self.seed, self.epoch = batch_size, shuffle, seed, epoch
+        self.given = 3 if data[2] is not None else 2 if data[1] is not None else 1
+        self.begun = False
+        self.held = None, None  # an epoch and its order
+
+    @property
+    def num_batches(self):
+        return -(-self.rows // self.batch_size)
+
+    def on_epoch_begin(self):
+        self.begun = True
+
+    def on_epoch_end(self):  # which Keras also calls before the first epoch
+        self.epoch, self.begun = self.epoch + self.begun, False
+
+    def __getitem__(self, index):
+        rows = self.order(self.epoch)[index * self.batch_size : (index + 1) * self.batch_size]
+        return keras.tree.map_structure(lambda a: None if a is None else a[rows], self.data[: self.given])
+
+    def order(self, epoch):
+        held, order = self.held
+        if held != epoch:
+            order = permutation(self.rows, self.seed, epoch) if self.shuffle else np.arange(self.rows)
+            self.held = epoch, order
+        return order
+
+    def arguments(self):
+        """What `tfnn.fit` takes in the place of this: (x, y, sample_weight), batch_size, shuffle, seed."""
+        return self.data, self.batch_size, self.shuffle, self.seed
