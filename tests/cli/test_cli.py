@@ -233,7 +233,7 @@ def test_usage_errors_exit_with_2(arguments, capsys):
     assert "usage: tfnn" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("command", [[], ["train"], ["predict"], ["export"], ["inspect"], ["serve"]])
+@pytest.mark.parametrize("command", [[], ["train"], ["transfer"], ["predict"], ["export"], ["inspect"], ["serve"]])
 def test_help(command, capsys):
     with pytest.raises(SystemExit) as exit_:
         main([*command, "--help"])

@@ -13,30 +13,12 @@ import numpy as np
 import tensorflow as tf
 
 import tfnn
+from tfnn.cli import augmentation
+from tfnn.cli.pictures import enlarged, pixels, write
 from tfnn.cli.train import read
-from tfnn.layers.augment.resample import FILLS
 from tfnn.random import permutation
 from tfnn.training.augmentation import augmented
 
-LAYERS = tfnn.layers
-# option: (default, what its number means, layer of (number, the data's value range, how to fill what lies outside))
-GEOMETRY = {
-    "rotation": (0.02, "share of a full turn, to either side", lambda f, _, fill: LAYERS.RandomRotation(f, **fill)),
-    "translation": (0.06, "share of height and width", lambda f, _, fill: LAYERS.RandomTranslation(f, f, **fill)),
-    "zoom": (0.15, "share, in and out", lambda f, _, fill: LAYERS.RandomZoom(f, **fill)),
-    "shear": (0, "share of the other side", lambda f, _, fill: LAYERS.RandomShear(f, f, **fill)),
-}
-PIXELS = {
-    "brightness": (0, "share of the value range", lambda f, values, _: LAYERS.RandomBrightness(f, values)),
-    "contrast": (0, "share, more and less", lambda f, values, _: LAYERS.RandomContrast(f, values)),
-    "noise": (
-        0,
-        "deviation as a share of the value range",
-        lambda f, values, _: LAYERS.RandomGaussianNoise(f, values),
-    ),
-    "erasing": (0, "probability", lambda f, values, _: LAYERS.RandomErasing(f, value_range=values)),
-}
-FLIPS = "horizontal", "vertical", "horizontal_and_vertical"
 GAP = 4  # pixels of paper between pictures
 
 
@@ -48,11 +30,7 @@ def add_arguments(parser):
     add("--images", type=int, default=10, metavar="N", help="how many, one in each row (default 10)")
     add("--copies", type=int, default=8, metavar="N", help="how many of each image (default 8)")
     add("--seed", type=int, default=1, help="of the choice of images and of their copies (default 1)")
-    add = parser.add_argument_group("augmentation").add_argument
-    add("--flip", choices=FLIPS, help="reflect half of the copies")
-    for name, (default, meaning, _) in (GEOMETRY | PIXELS).items():
-        add(f"--{name}", type=float, default=default, metavar="F", help=f"{meaning}, 0 to 1 (default {default})")
-    add("--fill-mode", choices=FILLS, default="constant", help="what lies outside of the image (default constant: black)")
+    augmentation.add_arguments(parser.add_argument_group("augmentation").add_argument)
     mix = parser.add_argument_group("mixing with the image of the row above").add_mutually_exclusive_group()
     mix.add_argument("--mixup", type=float, metavar="α", help="MixUp with λ ~ Beta(α, α)")
     mix.add_argument("--cutmix", type=float, metavar="α", help="CutMix with λ ~ Beta(α, α)")
@@ -85,9 +63,7 @@ def check(options, path):
             raise ValueError(f"--{name} {value} must be between 1 and 100")
     if not 0 <= options.seed < 2**31:
         raise ValueError(f"--seed {options.seed} must be in [0, 2**31)")
-    for name in GEOMETRY | PIXELS:
-        if not 0 <= getattr(options, name) <= 1:
-            raise ValueError(f"--{name} {getattr(options, name):g} must be between 0 and 1")
+    augmentation.check(options)
     for name, alpha in ("mixup", options.mixup), ("cutmix", options.cutmix):
         if alpha is not None and not 0 < alpha < math.inf:
             raise ValueError(f"--{name} {alpha:g} must be positive and finite")
@@ -103,43 +79,23 @@ def chosen(part, count, seed):
 
 
 def steps_of(options, value_range):
-    fill = {"fill_mode": options.fill_mode, "fill_value": value_range[0]}
-    layers = [LAYERS.RandomFlip(options.flip)] if options.flip else []
-    layers += [
-        make(getattr(options, name), value_range, fill)
-        for name, (_, _, make) in (GEOMETRY | PIXELS).items()
-        if getattr(options, name)
-    ]
-    steps = [LAYERS.Augment(layers, name="augment")] if layers else []
+    steps = augmentation.steps_of(options, value_range)
     if options.mixup is not None:
-        steps.append(LAYERS.MixUp(options.mixup))
+        steps.append(tfnn.layers.MixUp(options.mixup))
     if options.cutmix is not None:
-        steps.append(LAYERS.CutMix(options.cutmix))
+        steps.append(tfnn.layers.CutMix(options.cutmix))
     return steps
 
 
 def sheet(columns, value_range, side=64):
     """Columns of images (N, H, W, C) on white paper, small ones enlarged to about `side` pixels: uint8 (H', W', C)."""
-    low, high = value_range
-    height, width, channels = columns[0].shape[1:]
-    zoom = max(1, side // max(height, width))
-    wide, tall = width * zoom + GAP, height * zoom + GAP
-    paper = np.full((tall * len(columns[0]) + GAP, wide * len(columns) + 5 * GAP, channels), 255, np.uint8)
+    columns = [enlarged(pixels(images, value_range), side) for images in columns]
+    rows, height, width, channels = columns[0].shape
+    wide, tall = width + GAP, height + GAP
+    paper = np.full((tall * rows + GAP, wide * len(columns) + 5 * GAP, channels), 255, np.uint8)
     for column, images in enumerate(columns):
-        pixels = np.clip(np.round((images.astype(np.float64) - low) * (255 / (high - low))), 0, 255).astype(np.uint8)
         left = GAP + column * wide + (4 * GAP if column else 0)
-        for row, image in enumerate(pixels.repeat(zoom, 1).repeat(zoom, 2)):
+        for row, image in enumerate(images):
             top = GAP + row * tall
-            paper[top : top + height * zoom, left : left + width * zoom] = image
+            paper[top : top + height, left : left + width] = image
     return paper
-
-
-def write(path, encoded):
-    """Whole or not at all."""
-    hidden = path.with_name(f".{path.name}")
-    try:
-        hidden.write_bytes(encoded)
-        hidden.replace(path)
-    except OSError as error:
-        hidden.unlink(missing_ok=True)
-        raise OSError(f"{path}: cannot be written: {error.strerror}") from None

@@ -117,7 +117,7 @@ def served(images, metrics):
     low, high = images["value_range"]
     return {
         "labels": images["class_names"],
-        "preprocess": keras.layers.Rescaling((high - low) / 255, low),
+        "preprocess": None if (low, high) == (0, 255) else keras.layers.Rescaling((high - low) / 255, low),
         "prepare": images["prepare"] and getattr(ink, images["prepare"]),
         "metrics": {name: value for name, value in metrics.items() if name not in ("bundle", "history", "batch_sizes")},
     }

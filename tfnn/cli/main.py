@@ -7,11 +7,12 @@ import warnings
 
 import tensorflow as tf
 
-from tfnn.cli import augment, backbones, diagnose, export, inspect, lr_find, predict, serve, train
+from tfnn.cli import augment, backbones, diagnose, export, inspect, lr_find, predict, serve, train, transfer
 from tfnn.training import NonFiniteError
 
 COMMANDS = {
     "train": train,
+    "transfer": transfer,
     "export": export,
     "inspect": inspect,
     "predict": predict,
@@ -51,7 +52,7 @@ def main(arguments=None):
         print(f"tfnn: error: {one_line(error)}", file=sys.stderr)
         return 2
     except (MemoryError, tf.errors.ResourceExhaustedError):
-        print("tfnn: error: out of memory; choose a smaller --batch-size, --width or --depth", file=sys.stderr)
+        print("tfnn: error: out of memory; choose a smaller batch, image or model", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print("\ntfnn: interrupted", file=sys.stderr)

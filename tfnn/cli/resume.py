@@ -1,16 +1,28 @@
-"""`tfnn train --resume DIR`: the options of a run that goes on are those that its folder holds."""
+"""`--resume DIR`: the options of a run that goes on are those that its folder holds."""
 
 import argparse
 import json
 import pathlib
 
+PLANS = "grow_batch", "plan"  # by epoch, which JSON makes text of
 
-def options_of(folder, given):
+
+def resumed(options, command, add_arguments):
+    """The options of the run that goes on with `--resume`; those given where there is none."""
+    if not options.resume:
+        return options
+    given = given_among(options.words, add_arguments)
+    del given["resume"]
+    return argparse.Namespace(**options_of(options.resume, given, command))
+
+
+def options_of(folder, given, command):
     """The options in a run folder's config.json, as the parser gives them.
 
     Args:
         folder: of a run that was killed, interrupted or finished.
         given: {option: value} of what the user typed beside --resume, which may only repeat them.
+        command: whose run it must be.
 
     Raises:
         ValueError: for what is no folder of a run, and for an option that contradicts.
@@ -18,11 +30,15 @@ def options_of(folder, given):
     config = pathlib.Path(folder) / "config.json"
     try:
         options = json.loads(config.read_text())
-        options["grow_batch"] = {int(epoch): size for epoch, size in options["grow_batch"].items()}
+        made_by = options.pop("command", "train")  # which older runs do not tell
+        for name in options.keys() & set(PLANS):
+            options[name] = {int(epoch): value for epoch, value in options[name].items()}
     except OSError as error:
-        raise ValueError(f"--resume {folder}: no run of tfnn train to go on with, {config}: {error.strerror}") from None
+        raise ValueError(f"--resume {folder}: no run of tfnn {command} to go on with, {config}: {error.strerror}") from None
     except (ValueError, KeyError, TypeError, AttributeError):
         raise ValueError(f"--resume {folder}: {config} is damaged") from None
+    if made_by != command:
+        raise ValueError(f"--resume {folder}: it is a run of tfnn {made_by}, not of tfnn {command}")
     for name, value in given.items():
         wanted = folder if name == "out" else options.get(name)
         same = pathlib.Path(value).resolve() == pathlib.Path(wanted).resolve() if name == "out" else value == wanted
@@ -32,7 +48,7 @@ def options_of(folder, given):
     return options | {"out": folder, "resume": folder}
 
 
-def given(words, add_arguments):
+def given_among(words, add_arguments):
     """{option: value} of those that stand among `words`, without the defaults of the others."""
     parser = argparse.ArgumentParser()
     add_arguments(parser)

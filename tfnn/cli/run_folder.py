@@ -5,6 +5,13 @@ import pathlib
 import shutil
 import tempfile
 
+import keras
+import tensorflow as tf
+
+import tfnn
+
+NOT_SETTINGS = "run", "words", "resume", "command"
+
 
 class RunFolder:
     """Makes the folder of a run; removes it again if the block raises before `keep()` and before the first checkpoint.
@@ -41,10 +48,17 @@ class RunFolder:
         for folder in self.made:
             folder.rmdir()
 
-    def read(self, name):
-        """JSON that was written, or None."""
-        path = self.path / name
-        return json.loads(path.read_text()) if path.exists() else None
+    def configure(self, command, options, images):
+        """Writes config.json: what `--resume` and `tfnn export` need to know of the run."""
+        settings = {name: value for name, value in vars(options).items() if name not in NOT_SETTINGS}
+        versions = {"tfnn": tfnn.__version__, "keras": keras.__version__, "tensorflow": tf.__version__}
+        self.write("config.json", {"command": command} | settings | {"images": images} | versions)
+
+    def finished(self):
+        """The result of a resumed run that has nothing left to do, or None."""
+        path = self.path / "result.json"
+        result = json.loads(path.read_text()) if self.resumed and path.exists() else None
+        return result if result and result["bundle"] else None
 
     def write(self, name, content):
         """Writes JSON, whole or not at all."""

@@ -6,25 +6,21 @@ x_train, y_train, x_test, y_test, or a folder with one sub-folder of images for 
 A run that was killed goes on with --resume, to the last bit of the weights that it would have reached.
 """
 
-import argparse
 import datetime
 import math
-import os
 import pathlib
-import shlex
 import shutil
-import sys
-import time
 
 import keras
-import numpy as np
 import tensorflow as tf
 
 import tfnn
 from tfnn import distribute
-from tfnn.cli import recipe, resume
+from tfnn.cli import next_steps, recipe, resume
 from tfnn.cli.export import description, served
+from tfnn.cli.pictures import write_examples
 from tfnn.cli.run_folder import RunFolder, check_writable
+from tfnn.cli.trained import trained
 from tfnn.data import load
 from tfnn.diagnose import accuracy, interval
 from tfnn.training.threads import intra_op_threads
@@ -86,10 +82,7 @@ def growth(text):
 
 
 def run(options):
-    if options.resume:
-        given = resume.given(options.words, add_arguments)
-        del given["resume"]
-        options = argparse.Namespace(**resume.options_of(options.resume, given))
+    options = resume.resumed(options, "train", add_arguments)
     data = read(options)
     fill_in(options, len(data.train.y))
     check(options, data)
@@ -97,8 +90,7 @@ def run(options):
     stamp = datetime.datetime.now().strftime("%Y%m%d-%H%M%S")
     path = options.out or f"runs/{data.name}-{pathlib.Path(options.model).stem}-{stamp}"
     folder = RunFolder(path, resumed=bool(options.resume))
-    finished = folder.read("result.json") if options.resume else None
-    if finished and finished["bundle"]:  # 0: what starts a command again until it succeeds is to stop
+    if finished := folder.finished():  # 0: what starts a command again until it succeeds is to stop
         print(f"the run in {folder.path} is finished\n{conclusion(folder.path, finished, len(data.test.y))}")
         return 0
     export_to = pathlib.Path(options.export or folder.path / "bundle")
@@ -108,9 +100,7 @@ def run(options):
         where = surroundings(model, threads)
         print(introduction(options, data, model, where), flush=True)
         if not options.resume:
-            settings = {name: value for name, value in vars(options).items() if name not in ("run", "words", "resume")}
-            versions = {"tfnn": tfnn.__version__, "keras": keras.__version__, "tensorflow": tf.__version__}
-            folder.write("config.json", settings | {"images": description(data)} | versions)
+            folder.configure("train", options, description(data))
         result = where | fit(model, data, options, folder)
         result |= test_result(model, data) | {"bundle": None}
         folder.write("result.json", result)
@@ -124,7 +114,6 @@ def run(options):
 
 
 def fit(model, data, options, folder):
-    """Trains and saves the model; after Ctrl-C, what was reached."""
     checkpoint = tfnn.callbacks.Checkpoint(folder.checkpoints, max_to_keep=2)
     shown = "model", "optimizer", "batch_size", "learning_rate", "warmup", "l2", "epochs", "seed"
     board = tfnn.callbacks.TensorBoard(
@@ -134,31 +123,12 @@ def fit(model, data, options, folder):
         class_names=data.class_names,
         hparams={name: getattr(options, name) for name in shown},
     )
-    callbacks = [board, checkpoint]
-    verbose = 1 if sys.stdout.isatty() else 2
-    began, interrupted = time.perf_counter(), False
-    try:
-        recipe.train(model, data, options, callbacks, verbose, resume=folder.checkpoints if options.resume else None)
-    except KeyboardInterrupt:
-        if not int(model.optimizer.iterations):
-            raise
-        interrupted = True
-    seconds, history = time.perf_counter() - began, model.history
-    folder.keep()
-    model.save(folder.path / "model.keras")
-    return {
-        "train_seconds": round(seconds, 2),
-        "interrupted": interrupted,
-        "updates": int(model.optimizer.iterations),
-        "traces": history.traces,
-        "batch_sizes": history.batch_sizes,
-        "history": {name: [float(value) for value in values] for name, values in history.history.items()},
-    }
+    return trained(model, folder, lambda **how: recipe.train(model, data, options, [board, checkpoint], **how))
 
 
-def read(options):
+def read(options, **of_files):
     try:
-        return load(options.data, skip_bad_images=options.skip_bad_images)
+        return load(options.data, skip_bad_images=options.skip_bad_images, **of_files)
     except ValueError as error:
         raise ValueError(str(error).replace("skip_bad_images=True", "--skip-bad-images")) from None
 
@@ -246,48 +216,13 @@ def test_result(model, data):
     return {"test_accuracy": round(share, 6), "test_accuracy_interval": [round(low, 6), round(high, 6)]}
 
 
-def write_examples(data, folder, side=96):
-    """A test image of each class, at most ten, as PNG for `tfnn predict`, enlarged so that a person can see it."""
-    folder.mkdir(exist_ok=True)
-    low, high = data.value_range
-    for label, name in enumerate(data.class_names[:10]):
-        for image in data.test.x[data.test.y == label][:1]:
-            pixels = np.clip(np.round((image.astype(np.float64) - low) * (255 / (high - low))), 0, 255).astype(np.uint8)
-            zoom = max(1, side // max(pixels.shape[:2]))
-            png = tf.io.encode_png(pixels.repeat(zoom, 0).repeat(zoom, 1))
-            (folder / f"{name.replace('/', '-')}.png").write_bytes(png.numpy())
-    return folder
-
-
 def conclusion(path, result, n):
     low, high = result["test_accuracy_interval"]
     traces, sizes = result["traces"], ", ".join(map(str, dict.fromkeys(result["batch_sizes"])))
-    command = lambda program, *words: f"  {program} {shlex.join(map(str, words))}"
     lines = [
         "interrupted; what was reached is kept" if result["interrupted"] else "done",
         f"test accuracy {result['test_accuracy']:.2%} (95% interval {low:.2%} to {high:.2%}) on {n} images",
         f"{result['train_seconds']} s, {result['updates']} updates, {traces} trace{'s' * (traces != 1)}, batch sizes {sizes}",
-        f"run folder {path}: result.json, config.json, model.keras, logs/",
+        *next_steps.of_run("train", path, result),
     ]
-    if result["bundle"]:
-        lines.append(f"exported model {result['bundle']}")
-    lines.append("next:")
-    if result["interrupted"]:
-        lines.append(command(program("tfnn", "tfnn"), "train", "--resume", path))
-    lines += [command(program("tensorboard", "tensorboard.main"), "--logdir", path / "logs")]
-    if result["bundle"]:
-        predict = command(program("tfnn", "tfnn"), "predict", result["bundle"])
-        lines.append(f"{predict} {shlex.quote(str(path / 'examples'))}/*.png")
     return "\n".join(lines)
-
-
-def program(name, module):
-    """What to type for a program of this environment: its name where the shell finds it, else its path, else the module."""
-    script = pathlib.Path(sys.executable).with_name(name)
-    found = shutil.which(name)
-    if found and script.exists() and os.path.samefile(found, script):
-        return name
-    if script.exists():
-        near = script.is_relative_to(pathlib.Path.cwd())
-        return shlex.quote(str(script.relative_to(pathlib.Path.cwd()) if near else script))
-    return f"{shlex.quote(sys.executable)} -m {module}"

@@ -9,5 +9,6 @@ from tfnn.data.folder import folder
 from tfnn.data.growable import growable
 from tfnn.data.known import cifar10, cifar100, fashion_mnist, mnist
 from tfnn.data.load import load
+from tfnn.data.rgb import rgb
 from tfnn.data.stream import stream
 from tfnn.data.table import table

@@ -2,17 +2,21 @@
 
 import tensorflow as tf
 
+from tfnn.data.pixels import with_channels
+
 SHADOW = 0.35  # of the darkest ink: what is lighter than that is taken for paper in a shadow
 FINE = 28  # a speck is what vanishes when the picture is averaged to about so many squares a side
 
 
 def light_ink(image):
-    """One image, float32 (H, W, 1) of 0 to 255, to light ink on a dark ground.
+    """One image, float32 (H, W, 1 or 3) of 0 to 255, to light ink on a dark ground; its colours become grey.
 
     An image whose border is dark already is left as it is. Where the border is lighter than the middle of the image's
     own range it is taken for paper: the image is inverted against the paper, stretched from shadow (0) to the darkest
     ink (255), and cut to a square around the ink.
     """
+    if image.shape[-1] == 3:
+        return with_channels(light_ink(with_channels(image, 1)), 3)
     border = tf.concat([image[0], image[-1], image[:, 0], image[:, -1]], 0)
     paper, middle = tf.reduce_mean(border), (tf.reduce_max(image) + tf.reduce_min(image)) / 2
     return tf.cond(paper > tf.maximum(middle, 64.0), lambda: crop_to_ink(stretch(paper - image)), lambda: image)

@@ -11,24 +11,28 @@ from tfnn.data.table import table
 NAMED = {"digits": digits, "mnist": mnist, "fashion_mnist": fashion_mnist, "cifar10": cifar10, "cifar100": cifar100}
 
 
-def load(source, *, skip_bad_images=False, stream=False):
+def load(source, *, image_size=None, skip_bad_images=False, class_names=None, stream=False):
     """The `Dataset` of a name (`digits`, `mnist`, `fashion_mnist`, `cifar10`, `cifar100`) or of a path.
 
     Args:
         source: a name, a `.npz` file (see `archive`), a folder of class sub-folders (see `folder`), or a `.csv` file of paths
             and labels (see `table`).
-        skip_bad_images: whether a folder's or table's unreadable images are passed over.
-        stream: whether a folder's or table's images stay in their files until they are asked for (see `folder`).
+        image_size, skip_bad_images, class_names, stream: of a folder or table, see there. A set of arrays has its own size
+            and lies in memory.
 
     Raises:
         FileNotFoundError: where `source` is neither.
-        ValueError, ConnectionError: from the loader.
+        ValueError, ConnectionError: from the loader; ValueError for `class_names` of a set of arrays, which has its own.
     """
+    path = pathlib.Path(source)
+    is_folder = source not in NAMED and path.is_dir()
+    if is_folder or (path.suffix.lower() == ".csv" and path.is_file()):
+        read = folder if is_folder else table
+        return read(path, image_size, skip_bad_images=skip_bad_images, class_names=class_names, stream=stream)
+    if class_names is not None:
+        raise ValueError(f"{source}: class_names are for a folder or a .csv file, this set has its own")
     if source in NAMED:
         return NAMED[source]()
-    path, options = pathlib.Path(source), {"skip_bad_images": skip_bad_images, "stream": stream}
-    if path.is_dir():
-        return folder(path, **options)
     if path.is_file():
-        return table(path, **options) if path.suffix.lower() == ".csv" else archive(path)
+        return archive(path)
     raise FileNotFoundError(f"{source}: neither a data set ({', '.join(NAMED)}) nor a .npz or .csv file nor a folder")

@@ -4,13 +4,17 @@ import numpy as np
 
 
 def accuracy(model, part, batch_size=256):
-    """The share of a `tfnn.data.Part` that `model` classifies rightly.
+    """The share of a `tfnn.data.Part` that `model` classifies rightly."""
+    return float(np.mean(probabilities(model, part, batch_size).argmax(-1) == part.y))
+
+
+def probabilities(model, part, batch_size=256):
+    """What `model` gives for each image of a `tfnn.data.Part`, (N, classes).
 
     Eagerly: one pass is over before a trace would be made.
     """
     starts = range(0, len(part.y), batch_size)
-    classes = [np.argmax(model(part.x[start : start + batch_size], training=False), -1) for start in starts]
-    return float(np.mean(np.concatenate(classes) == part.y))
+    return np.concatenate([model(part.x[start : start + batch_size], training=False) for start in starts])
 
 
 def interval(share, n, z=1.96):

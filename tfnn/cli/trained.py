@@ -1,0 +1,33 @@
+"""A training that may be interrupted: what was reached is kept."""
+
+import sys
+import time
+
+
+def trained(model, folder, train):
+    """Trains and saves the model in the `RunFolder`; after Ctrl-C, what was reached.
+
+    Args:
+        train: a function of `verbose` and `resume`, which are those of `tfnn.fit`.
+
+    Returns:
+        What the result of a run tells of it, for JSON.
+    """
+    began, interrupted = time.perf_counter(), False
+    try:
+        train(verbose=1 if sys.stdout.isatty() else 2, resume=folder.checkpoints if folder.resumed else None)
+    except KeyboardInterrupt:
+        if not int(model.optimizer.iterations):
+            raise
+        interrupted = True
+    seconds, history = time.perf_counter() - began, model.history
+    folder.keep()
+    model.save(folder.path / "model.keras")
+    return {
+        "train_seconds": round(seconds, 2),
+        "interrupted": interrupted,
+        "updates": int(model.optimizer.iterations),
+        "traces": history.traces,
+        "batch_sizes": history.batch_sizes,
+        "history": {name: [float(value) for value in values] for name, values in history.history.items()},
+    }

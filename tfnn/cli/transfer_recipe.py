@@ -1,0 +1,66 @@
+"""What `tfnn transfer` does with its options, as a few calls that any program can make."""
+
+import keras
+
+import tfnn
+from tfnn import transfer
+from tfnn.cli import augmentation, recipe, train
+from tfnn.cli.export import labels_in
+from tfnn.data import balanced_class_weight, rgb
+
+OPTIMIZERS = {"adam": tfnn.optimizers.Adam} | recipe.OPTIMIZERS
+WEIGHTS = "imagenet", "none"
+IN_MEMORY = 2**31  # bytes of pixels; images that are more stay in their files
+
+
+def read(options, known):
+    """The data in the form that the backbone takes. Files are read at its own size, arrays keep theirs where that will do."""
+    size = options.image_size or known.input_size
+    data = train.read(options, image_size=(size, size), class_names=labels_in(options.labels), stream=IN_MEMORY)
+    if not options.image_size and not data.train.files:
+        size = max(known.minimum_size, *data.image_shape[:2])
+    options.image_size = size
+    return rgb(data, (size, size))
+
+
+def examples(part):
+    """What `tfnn.fit` reads of a part."""
+    return part.x, part.y
+
+
+def compiled_model(options, data):
+    keras.utils.set_random_seed(options.seed)
+    weights = None if options.weights == "none" else options.weights
+    classes = len(data.class_names)
+    model = transfer.classifier(options.backbone, classes, data.image_shape, weights, dropout=options.dropout)
+    steps_per_epoch = -(-len(data.train.y) // options.batch_size)
+    rate = tfnn.schedules.InEpochs(tfnn.schedules.Cosine(options.learning_rate, options.epochs), steps_per_epoch)
+    model.compile(OPTIMIZERS[options.optimizer](rate), "sparse_categorical_crossentropy", metrics=["accuracy"])
+    transfer.layerwise_decay(model, options.stage_decay)
+    return model
+
+
+def train_stages(model, data, options, callbacks=(), verbose=0, resume=None):
+    x, y = examples(data.train)
+    return tfnn.fit(
+        model,
+        x,
+        y,
+        options.batch_size,
+        options.epochs,
+        verbose,
+        [transfer.Unfreeze(options.plan), *callbacks],
+        validation_data=examples(data.validation),
+        class_weight=balanced_class_weight(data.train.y, len(data.class_names)) if options.class_weight == "balanced" else None,
+        augment=augmentation.steps_of(options, data.value_range) or None,
+        seed=options.seed,
+        resume=resume,
+        cache=cache(options),
+    )
+
+
+def cache(options):
+    """What keeps features while the head is trained alone, or None."""
+    if options.cache == "none" or 0 not in options.plan.values():
+        return None
+    return transfer.FeatureCache(None if options.cache == "memory" else options.cache, options.copies or None)

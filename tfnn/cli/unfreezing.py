@@ -1,0 +1,58 @@
+"""`--unfreeze`: how many of a backbone's last stages are trained from which epoch on."""
+
+from tfnn import transfer
+
+
+def advised(options, data, stages):
+    """The plan where nobody gave one.
+
+    What a backbone has learnt is kept the more of, the fewer examples there are (`tfnn.transfer.advise`). One that starts at
+    random has learnt nothing: all of it is trained from the start.
+    """
+    if options.weights == "none":
+        return {0: "all"}
+    advice = transfer.advise(len(data.train.y), len(data.class_names))
+    return head_first(min(advice, stages) if advice != "all" else advice, options.epochs)
+
+
+def head_first(stages, epochs):
+    """The head alone for the first half of the epochs, then the last stages with it: {epoch: stages}."""
+    half = -(-epochs // 2)
+    return {0: 0} if stages == 0 or half == epochs else {0: 0, half: stages}
+
+
+def plan_of(text, epochs, stages):
+    """{epoch: stages} of what was typed: "0", "2", "all", or a plan of its own, "0:0,10:1,15:all".
+
+    Raises:
+        ValueError: for other words, epochs that the run does not have, and more stages than there are.
+    """
+    steps = [step.split(":") for step in text.split(",")] if ":" in text else [["0", text]]
+    try:
+        steps = [(int(epoch), number if number == "all" else int(number)) for epoch, number in steps]
+    except ValueError:
+        raise ValueError(
+            f"--unfreeze {text}: wanted is 0 to {stages}, all, or epochs and stages such as 0:0,10:1,15:all"
+        ) from None
+    plan = dict(sorted(steps))
+    if len(plan) < len(steps):
+        raise ValueError(f"--unfreeze {text}: an epoch stands there twice")
+    for epoch, number in plan.items():
+        if number != "all" and not 0 <= number <= stages:
+            raise ValueError(f"--unfreeze {text}: this backbone has {stages} stages, got {number}")
+        if not 0 <= epoch < epochs:
+            raise ValueError(f"--unfreeze {text}: the epochs of this run are 0 to {epochs - 1}")
+    if ":" in text:
+        return plan
+    if epochs == 1 and plan[0]:
+        raise ValueError(f"--unfreeze {text}: no epoch follows that of the head; give --epochs 2, or --unfreeze 0:{text}")
+    return head_first(plan[0], epochs)
+
+
+def words(plan, names):
+    """Which stages are trained when, in one line."""
+    told = []
+    for epoch, number in plan.items():
+        trained = names if number == "all" else names[len(names) - number :]
+        told.append(f"from epoch {epoch} {' '.join([*trained, 'and the head']) if trained else 'the head alone'}")
+    return ", ".join(told)
