@@ -88,7 +88,7 @@ def demo(seeds, counts=COUNTS, arms=ARMS, tell=lambda line: None):
     known = turned(*pixels(data.train, KNOWN))
     tell(
         f"digits  0 to 4: {len(known[1]) // 4} images for the backbone; "
-        f"5 to 9: n of {len(train[1])} for each class, {len(test[1])} to test"
+        f"5 to 9: n for each class, of {len(train[1])}; {len(test[1])} to test"
     )
     starts = {seed: first_weights(seed) for seed in seeds}
     learner = Learner(20, "all", rate=3e-3, rows=len(known[1]), epochs=12)
