@@ -111,7 +111,7 @@ def demo(seeds, counts=COUNTS, arms=ARMS, tell=lambda line: None):
 
 def for_arm(arm):
     if arm == SCRATCH:
-        return Learner(5, "all", rate=3e-2, rows=5 * max(COUNTS), epochs=16)
+        return Learner(5, "all", rate=5e-2, rows=5 * max(COUNTS), epochs=16)
     return Learner(5, arm, rate=5e-3, rows=5 * max(COUNTS), epochs=16)
 
 
