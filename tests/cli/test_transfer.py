@@ -48,11 +48,15 @@ def network():
 
 @pytest.fixture(scope="module")
 def images(tmp_path_factory, digits):
-    """A folder of grey PNG, 32×32, three classes of which one is rare."""
+    """A folder of grey PNG, 32×32, three classes of which one is rare; every eighth image is another digit, so that there are
+    mistakes.
+    """
     folder = tmp_path_factory.mktemp("images") / "digits"
     for label, name in ((8, "eight"), (5, "five"), (3, "three")):
         (folder / name).mkdir(parents=True)
-        for index, image in enumerate(digits.train.x[digits.train.y == label][: COUNTS[name]]):
+        mine, others = (digits.train.x[digits.train.y == one] for one in (label, label - 1))
+        for index in range(COUNTS[name]):
+            image = (others if index % 8 == 0 else mine)[index]
             png = tf.io.encode_png(image.repeat(4, 0).repeat(4, 1) * 15)
             (folder / name / f"{index}.png").write_bytes(png.numpy())
     return folder
