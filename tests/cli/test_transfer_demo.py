@@ -86,6 +86,7 @@ def test_a_frozen_body_stays_and_a_learner_repeats_itself_in_one_trace():
     assert all(change for change, keep in zip(changed, kept) if not keep), names
 
 
+@pytest.mark.slow  # four minutes
 def test_a_backbone_of_other_digits_helps():
     accuracies = demo([100, 101], counts=[5], arms=[3, SCRATCH]).accuracies.mean(axis=(1, 2))
     assert accuracies[0] > accuracies[1] > 0.5

@@ -27,7 +27,7 @@ from tfnn.cli.run_folder import check_writable
 from tfnn.diagnose.plot import check_kind, new_figure, save
 from tfnn.diagnose.table import aligned
 from tfnn.training.threads import intra_op_threads
-from tfnn.transfer import FeatureCache, classifier
+from tfnn.transfer import classifier
 from tfnn.transfer.freezing import stages_of
 
 KNOWN, NEW = range(5), range(5, 10)  # digits of the backbone, and of the transfer
@@ -37,11 +37,6 @@ SCRATCH = "scratch"
 ARMS = 0, 1, 2, 3, SCRATCH  # stages that are retrained
 NAMES = {0: "head only", 1: "1 stage", 2: "2 stages", 3: "all 3", SCRATCH: "from scratch"}
 BATCH = 32
-AUGMENT = [  # for the backbone
-    tfnn.layers.RandomRotation(0.04),
-    tfnn.layers.RandomTranslation(0.12, 0.12),
-    tfnn.layers.RandomZoom(0.15),
-]
 
 
 def run(options):
@@ -94,7 +89,7 @@ def demo(seeds, counts=COUNTS, arms=ARMS, tell=lambda line: None):
     learner = Learner(20, "all", rate=3e-3, rows=len(known[1]), epochs=12)
     backbones = {}
     for seed in seeds:
-        learner.train(starts[seed], *known, seed, augment=AUGMENT)
+        learner.train(starts[seed], *known, seed)
         backbones[seed] = learner.body()
         tell(f"seed {seed}: a backbone is trained, accuracy {learner.accuracy(*known):.1%} of digits and quarter turns")
     accuracies = np.zeros((len(arms), len(counts), len(seeds)))
@@ -178,13 +173,18 @@ class Learner:
         optimizer = tfnn.optimizers.Adam(tfnn.schedules.Cosine(rate, epochs * -(-rows // BATCH)))
         self.model.compile(optimizer, "sparse_categorical_crossentropy")
         optimizer.build(self.model.trainable_variables)
-        self.cache = FeatureCache() if unfreeze == 0 else None
+        turn, shift, zoom = (
+            tfnn.layers.RandomRotation(0.04),
+            tfnn.layers.RandomTranslation(0.12, 0.12),
+            tfnn.layers.RandomZoom(0.15),
+        )
+        self.augment = tfnn.layers.Augment([turn, shift, zoom])
         self.state = [(variable, variable.numpy()) for variable in [*self.model.variables, *optimizer.variables]]
 
-    def train(self, weights, x, y, seed, augment=None):
+    def train(self, weights, x, y, seed):
         for variable, value in [*self.state, *zip(body_weights(self.model), weights)]:
             variable.assign(value)
-        tfnn.fit(self.model, x, y, BATCH, self.epochs, verbose=0, seed=seed, augment=augment, cache=self.cache)
+        tfnn.fit(self.model, x, y, BATCH, self.epochs, verbose=0, seed=seed, augment=self.augment)
 
     def body(self):
         return [weight.numpy() for weight in body_weights(self.model)]
