@@ -17,10 +17,11 @@ import tfnn
 
 TIMED = """
 import time
-import keras
 began = time.process_time()
+import keras
+between = time.process_time()
 import tfnn
-print(time.process_time() - began)
+print((time.process_time() - between) / (between - began))
 """
 
 
@@ -68,8 +69,8 @@ def test_a_damaged_configuration_file_is_passed_over(tmp_path):
 
 
 def test_import_adds_little_to_that_of_keras():
-    """0.02 s were measured; a search for work at import would show in seconds. The least of three, for noise."""
-    assert min(float(python(TIMED).stdout) for _ in range(3)) < 0.3
+    """0.05 of its processor time were measured; work at import would show in seconds. The least of three, for noise."""
+    assert min(float(python(TIMED).stdout) for _ in range(3)) < 0.1
 
 
 def test_import_starts_no_tensorflow_runtime():

@@ -274,6 +274,7 @@ def test_a_growable_takes_them(both):
 # Bad input -----------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_a_file_that_is_gone_or_damaged_since_is_named(tmp_path, pictures):
     for file in pictures.rglob("*.png"):
         copy = tmp_path / "set" / file.parent.name / file.name
@@ -333,6 +334,7 @@ print(json.dumps([(after - before) * 1024, files.nbytes]))
 """
 
 
+@pytest.mark.slow
 def test_the_peak_of_memory_does_not_grow_with_the_number_of_files(tmp_path):
     """768 images of 0.75 MB after 64 of them: half a gigabyte of pixels, of which an eighth would show."""
     for label in "ab":

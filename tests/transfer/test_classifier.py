@@ -92,6 +92,7 @@ def test_a_saved_classifier_comes_back(tmp_path):
     np.testing.assert_array_equal(features(again)(X, training=True), features(again)(X, training=False))
 
 
+@pytest.mark.slow
 def test_the_readmes_example_runs(tmp_path, monkeypatch):
     """As it stands, but for ImageNet's weights, which need a network, and for fewer epochs of a smaller backbone."""
     (example,) = re.findall(r"```py\n(.*?)```", README.read_text(), re.S)

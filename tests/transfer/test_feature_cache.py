@@ -16,7 +16,7 @@ HELD_OUT = images_and_labels(140)[0][100:], images_and_labels(140)[1][100:]
 
 def run(cache, model=None, **options):
     model = model or classifier(dropout=options.pop("dropout", 0.2))
-    options = {"epochs": 3, "verbose": 0, "seed": 1, "validation_data": HELD_OUT} | options
+    options = {"epochs": 3, "verbose": 0, "seed": 1, "validation_data": HELD_OUT, "jit_compile": False} | options
     history = tfnn.fit(model, X, Y, cache=cache, **options)
     return model, history
 
@@ -100,7 +100,7 @@ def test_augmented_copies_are_those_of_the_first_epochs():
 
 def reason(capfd, model=None, cache=None, x=X, y=Y, **options):
     model = model or classifier()
-    tfnn.fit(model, x, y, cache=cache or FeatureCache(), verbose=2, seed=1, **options)
+    tfnn.fit(model, x, y, cache=cache or FeatureCache(), verbose=2, seed=1, jit_compile=False, **options)
     return capfd.readouterr().out
 
 

@@ -92,6 +92,7 @@ def test_plain_keras_passes_over_the_change_or_loses_the_optimizers_state():
     assert not model.optimizer.built and int(model.optimizer.iterations) == 0
 
 
+@pytest.mark.slow
 def test_mixed_precision_and_a_loss_that_is_scaled():
     keras.config.set_dtype_policy("mixed_float16")
     try:
@@ -185,6 +186,7 @@ def test_tensorboard_and_growth_go_on_through_a_phase(tmp_path):
     assert list(tmp_path.rglob("*tfevents*"))
 
 
+@pytest.mark.slow
 def test_eager_runs_follow_too():
     model = classifier()
     model.run_eagerly = True

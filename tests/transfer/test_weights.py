@@ -194,6 +194,7 @@ def test_imagenet_weights_come_from_the_cache_of_keras(home):
     assert not np.array_equal(other.get_weights()[0], ours.get_weights()[0])
 
 
+@pytest.mark.slow
 def test_efficientnet_is_the_same_network_whatever_its_weights_came_through(home, monkeypatch, tmp_path):
     from keras.src.applications import efficientnet
 
