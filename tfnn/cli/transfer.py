@@ -2,8 +2,8 @@
 
 DATA is a folder with one sub-folder of images for each class, a .csv file with the columns path and label, or what
 tfnn train takes. The network is one of keras.applications (tfnn backbones lists them); its weights are ImageNet's,
-which are downloaded once, or those of a file, a run or a bundle. The head is trained first, while the network is frozen and
-its features are computed once; then its last stages with the head, the fewer the less data there are.
+which are downloaded once, or those of a file, a run or a bundle. The head is trained first, while the network is
+frozen and its features are computed once; then its last stages with the head, the fewer the less data there are.
 
 A run that was killed goes on with --resume, to the last bit of the weights that it would have reached.
 """
