@@ -3,12 +3,12 @@
 For each seed a small ResNet is trained on the digits 0 to 4 and their quarter turns, 20 classes, shifted, turned and zoomed
 a little: features of 5 classes alone tell little more than those apart. With n examples for each of the digits 5 to 9 its
 last 0, 1, 2 or 3 stages and a new head are retrained; the same network, from the weights that the backbone started with, is
-trained on the same examples. Neither is augmented there.
+trained on the same examples. All are augmented alike.
 
 All runs have equally many updates on equally many rows, n examples standing there 100 / n times, so that each arm is one
 graph, traced once. BatchNorm's moments have a memory of ten batches, as a run has only some hundred updates. Rates and the
-number of epochs were chosen on images of the training and validation parts that the seeds 1000 and 1001 had not drawn; the
-test part was looked at with other seeds, afterwards.
+number of epochs were chosen on images of the training and validation parts that the seeds 1000 to 1009 had not drawn, most of
+them before the arms were augmented.
 """
 
 import contextlib
