@@ -10,11 +10,11 @@ import subprocess
 import sys
 import tempfile
 
-import keras
 import numpy as np
 import tensorflow as tf
 
 import tfnn
+from tests.benchmarks.export import mobilenet
 from tests.benchmarks.timing import Row
 from tests.serving.server.running import Running
 
@@ -54,8 +54,7 @@ def rows():
         images = np.random.RandomState(0).randint(0, 256, (2, 224, 224, 3)).astype(np.uint8)
         (folder / "mobilenet").write_bytes(tf.io.encode_jpeg(images[0]).numpy())
         (folder / "digits").write_bytes(tf.io.encode_png(images[1, :8, :8, :1]).numpy())
-        model = keras.applications.MobileNetV2(weights=None)
-        tfnn.export(model, folder / "bundles" / "mobilenet", preprocess=lambda x: x / 127.5 - 1)
+        tfnn.export(mobilenet(), folder / "bundles" / "mobilenet", preprocess=lambda x: x / 127.5 - 1)
         for name, bundle in (("digits", DIGITS), ("mobilenet", folder / "bundles")):
             with contextlib.ExitStack() as ends:
                 servers = [Running(bundle, folder / f"log{size}", "--batch-size", size) for size in (64, 1)]

@@ -69,9 +69,9 @@ class Step:
         """|g|² of each weight's gradient, without the factor of a scaled float16 loss; zeros where no probe's turn is."""
         if not self.intervals:
             return ()
-        measure = lambda _: tf.stack([tf.reduce_sum(tf.square(tf.cast(g, tf.float32))) for g in self.unscaled(gradients)])
+        measure = lambda: tf.stack([tf.reduce_sum(tf.square(tf.cast(g, tf.float32))) for g in self.unscaled(gradients)])
         due = tf.reduce_any([self.compiled.iterations % interval == 0 for interval in self.intervals])
-        return where(due, measure, tf.zeros(len(gradients)))
+        return tf.cond(due, measure, lambda: tf.zeros(len(gradients)))
 
     def unscaled(self, gradients):
         scale = self.compiled.optimizer.scale_loss(1.0)
@@ -124,7 +124,7 @@ class Step:
             if probe.interval == 1:
                 probe.measure(facts)
             else:
-                where(update % probe.interval == 0, functools.partial(measured, probe, facts), tf.constant(0))
+                tf.cond(update % probe.interval == 0, functools.partial(measured, probe, facts), lambda: True)
 
     def whole(self, batch, stream):
         """The model's own training step: (what it tells, whether the loss among it is finite)."""
@@ -137,16 +137,9 @@ class Step:
         return logs, tf.reduce_all(tf.math.is_finite(tf.cast(loss, tf.float32)))
 
 
-def where(due, call, value):
-    """`call(value)` where it is due, else `value`: a loop of one turn, which costs XLA a third of the time of a tf.cond."""
-    if not tf.executing_eagerly():
-        return tf.while_loop(lambda due, value: due, lambda due, value: (tf.constant(False), call(value)), (due, value))[1]
-    return call(value) if due else value
-
-
-def measured(probe, facts, value):
+def measured(probe, facts):
     probe.measure(facts)
-    return value
+    return True
 
 
 def added(total, part):
