@@ -125,6 +125,17 @@ def test_folder(pictures):
             np.testing.assert_allclose(image, (40, 220)[label], atol=3)
 
 
+def test_folders_are_no_images_and_hidden_ones_are_passed_over(pictures):
+    (pictures / "dark" / "more.png").mkdir()
+    (pictures / "dark" / "1.PNG").rename(pictures / "dark" / "more.png" / "1.PNG")
+    for hidden in pictures / ".git", pictures / "dark" / ".thumbnails":
+        hidden.mkdir()
+        (hidden / "1.png").write_text("no image")
+    data = tfnn.data.folder(pictures)
+    assert data.class_names == ("dark", "light") and len(in_part(data)) == 20
+    assert str(pictures / "dark" / "more.png" / "1.PNG") in in_part(data)
+
+
 def test_folder_keeps_a_common_size_and_grey(pictures):
     for file in [*pictures.rglob("*.jpg"), *pictures.rglob("*[13579].PNG")]:
         file.unlink()
@@ -188,6 +199,14 @@ def test_an_image_in_two_classes_is_named(pictures):
     assert parts[str(pictures / "dark" / "1.PNG")] == parts[str(pictures / "light" / "copy.PNG")]
 
 
+def test_many_images_in_two_classes_are_one_line(pictures):
+    for name in "1.PNG", "2.PNG", "4.PNG":
+        (pictures / "light" / f"copy{name}").write_bytes((pictures / "dark" / name).read_bytes())
+    with pytest.warns(UserWarning, match=r"^3 images stand in several classes: [^\n]* and 1 more$") as told:
+        tfnn.data.folder(pictures)
+    assert len(told) == 1
+
+
 def test_the_order_of_classes_can_be_given(pictures):
     data = tfnn.data.folder(pictures, class_names=["light", "dark"])
     assert data.class_names == ("light", "dark")
@@ -228,6 +247,13 @@ def test_a_table_of_paths_and_labels(pictures):
     assert tfnn.data.table(more, class_names=["light", "dark"]).class_names == ("light", "dark")
     numbers = listed(pictures, *(row.replace(",dark", ",10").replace(",light", ",9") for row in rows(pictures)))
     assert tfnn.data.table(numbers).class_names == ("9", "10")
+
+
+@pytest.mark.parametrize("delimiter", ["\t", ";"])
+def test_tabs_and_semicolons_part_a_table_too(pictures, delimiter):
+    lines = [delimiter.join(row.split(",")) + f"{delimiter}a, b" for row in rows(pictures)]
+    data = tfnn.data.table(listed(pictures, *lines, head=delimiter.join(["path", "label", "note, long"])))
+    assert data.class_names == ("dark", "light") and sum(len(part.y) for part in (data.train, data.validation, data.test)) == 20
 
 
 def test_table_refuses(pictures):

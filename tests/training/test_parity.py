@@ -28,7 +28,22 @@ from tests.training.models import (
     with_add_loss,
     with_penalties,
 )
-from tests.training.oracle import DATA, HELD, HELD_W, LAYERS, RUN, W, X, Y, assert_same_run, compare, compiled, dense, trained
+from tests.training.oracle import (
+    DATA,
+    HELD,
+    HELD_W,
+    LAYERS,
+    RUN,
+    W,
+    X,
+    Y,
+    assert_same_run,
+    compare,
+    compiled,
+    dense,
+    fit,
+    trained,
+)
 
 
 def sgd():
@@ -211,6 +226,19 @@ def test_another_order_gives_other_weights():
     order = np.r_[16, 1:16, 0, 17:60]
     again, _ = trained(CASES["plain"][0], {**DATA, "x": X[order], "y": Y[order]}, tfnn.fit)
     assert not np.allclose(model.get_weights()[0], again.get_weights()[0], rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    "form", [lambda y: y, lambda y: y[:, None], lambda y: np.eye(3)[y]], ids=["integers", "column", "one-hot"]
+)
+def test_balanced_classes_weigh_what_they_do_by_hand(form):
+    y = np.repeat([0, 1, 2], [30, 20, 10])
+    loss = "categorical_crossentropy" if form(y).shape[1:] == (3,) else "sparse_categorical_crossentropy"
+    make = compiled(loss=loss, weighted_metrics=lambda: ["accuracy"])
+    data = {"x": DATA["x"], "y": form(y)}
+    ours = trained(make, data, fit, class_weight="balanced")
+    assert_same_run(ours, trained(make, data, keras.Model.fit, class_weight={0: 60 / 90, 1: 60 / 60, 2: 60 / 30}))
+    assert not np.allclose(ours[0].get_weights()[0], trained(make, data, fit)[0].get_weights()[0], 1e-4)
 
 
 @pytest.mark.parametrize("policy", ["mixed_bfloat16", "mixed_float16"])
