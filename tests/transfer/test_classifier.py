@@ -55,6 +55,15 @@ def test_training_changes_what_is_unfrozen_and_nothing_else(unfreeze, trained):
             assert not any(changed), layer.name
 
 
+def test_a_sequential_is_a_backbone_too():
+    layers = [keras.layers.Conv2D(4, 3, 2), keras.layers.Conv2D(4, 3, 2), keras.layers.GlobalMaxPooling2D()]
+    backbone = keras.Sequential([keras.Input((8, 8, 1)), *layers])
+    model = tfnn.transfer.classifier(backbone, 10, unfreeze=1)
+    assert len(model.trainable_weights) == 4
+    features, _ = tfnn.transfer.FeatureCache().split(model)
+    np.testing.assert_array_equal(features(X), backbone(X))
+
+
 def test_a_name_brings_its_preprocessing():
     model = tfnn.transfer.classifier("MobileNetV2", 3, (32, 32, 3), kernel_initializer="he_normal")
     pixels = np.random.RandomState(0).randint(0, 256, (2, 32, 32, 3)).astype(np.uint8)

@@ -8,16 +8,17 @@ import tensorflow as tf
 import tfnn
 from tests.transfer.bodies import classifier, images_and_labels, values
 from tfnn.transfer import FeatureCache, Unfreeze
+from tfnn.transfer.feature_key import description
 from tfnn.transfer.feature_store import Memory
 
 X, Y = images_and_labels(60)
 HELD_OUT = images_and_labels(140)[0][100:], images_and_labels(140)[1][100:]
 
 
-def run(cache, model=None, **options):
+def run(cache, model=None, x=X, **options):
     model = model or classifier(dropout=options.pop("dropout", 0.2))
     options = {"epochs": 3, "verbose": 0, "seed": 1, "validation_data": HELD_OUT, "jit_compile": False} | options
-    history = tfnn.fit(model, X, Y, cache=cache, **options)
+    history = tfnn.fit(model, x, Y, cache=cache, **options)
     return model, history
 
 
@@ -68,24 +69,27 @@ def test_weights_of_examples_growth_and_a_plan_are_kept():
     assert cached[1].batch_sizes == [16, 32, 32, 32] and cached[1].traces == 2
 
 
-def test_epochs_that_are_no_passes_go_on_where_the_last_one_ended():
-    options = dict(steps_per_epoch=3, batch_size=16, epochs=4, dropout=0)
-    plain, cached = (run(cache, callbacks=[Unfreeze({0: 0, 2: 1})], **options) for cache in (None, FeatureCache()))
+@pytest.fixture(scope="module")
+def in_files(tmp_path_factory):
+    """X as images in files."""
+    folder = tmp_path_factory.mktemp("images")
+    files = [folder / f"{index}.png" for index in range(len(X))]
+    for file, image in zip(files, X):
+        file.write_bytes(tf.io.encode_png(image.astype(np.uint8)).numpy())
+    return tfnn.data.ImageFiles(files, map(str, range(len(files))), (8, 8, 1))
+
+
+@pytest.mark.parametrize("files", [False, True], ids=["arrays", "files"])
+@pytest.mark.parametrize("plan", [{0: 0, 2: 1}, {0: 1, 2: 0}], ids=["cached first", "cached last"])
+def test_epochs_that_are_no_passes_go_on_where_the_last_one_ended(in_files, files, plan):
+    options = dict(steps_per_epoch=3, batch_size=16, epochs=4, dropout=0, x=in_files if files else X)
+    plain, cached = (run(cache, callbacks=[Unfreeze(plan)], **options) for cache in (None, FeatureCache()))
     check_same(plain, cached)
 
 
-def test_images_in_files_have_the_features_of_those_in_memory(tmp_path):
-    files = []
-    for index, image in enumerate(X):
-        files.append(tmp_path / f"{index}.png")
-        files[-1].write_bytes(tf.io.encode_png(image.astype(np.uint8)).numpy())
-    images = tfnn.data.ImageFiles(files, map(str, range(len(files))), (8, 8, 1))
-    in_memory = run(FeatureCache(), dropout=0)
-    model = classifier(dropout=0)
-    options = dict(
-        epochs=3, verbose=0, seed=1, validation_data=HELD_OUT, cache=FeatureCache(tmp_path / "features", batch_size=7)
-    )
-    check_same(in_memory, (model, tfnn.fit(model, images, Y, **options)))
+def test_images_in_files_have_the_features_of_those_in_memory(tmp_path, in_files):
+    cache = FeatureCache(tmp_path / "features", batch_size=7)
+    check_same(run(FeatureCache(), dropout=0), run(cache, x=in_files, dropout=0))
     assert len(list((tmp_path / "features").iterdir())) == 2
 
 
@@ -96,6 +100,12 @@ def test_augmented_copies_are_those_of_the_first_epochs():
     assert not np.allclose(two.get_layer("head").kernel, three.get_layer("head").kernel, atol=1e-5), (
         "the third repeats the first"
     )
+
+
+@pytest.mark.parametrize("copies", [1, 2])
+def test_held_out_images_are_never_augmented_even_where_they_are_those_of_the_training(copies):
+    options = dict(augment=tfnn.layers.RandomTranslation(0.2, 0.2), dropout=0, epochs=1, validation_data=(X, Y))
+    check_same(run(None, **options), run(FeatureCache(copies=copies), **options))
 
 
 def reason(capfd, model=None, cache=None, x=X, y=Y, **options):
@@ -118,6 +128,59 @@ def test_one_line_says_why_features_are_not_cached(capfd):
     mlp = tfnn.models.mlp((8, 8, 1), 10)
     mlp.compile("sgd", "sparse_categorical_crossentropy")
     assert "not cached: the model has no stages" in reason(capfd, mlp)
+
+
+class Noted(keras.layers.Layer):
+    def call(self, x):
+        self.add_loss(keras.ops.mean(x))
+        return x
+
+
+class OwnLoss(keras.Model):
+    def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
+        return keras.ops.mean(x) + super().compute_loss(x, y, y_pred, sample_weight, training)
+
+
+def small(end):
+    """A classifier on a backbone that ends in `end`."""
+    keras.utils.set_random_seed(1)
+    inputs = keras.Input((8, 8, 1))
+    x = keras.layers.Conv2D(4, 3, 2)(inputs)
+    model = tfnn.transfer.classifier(keras.Model(inputs, keras.layers.GlobalAveragePooling2D()(end(x))), 10)
+    model.compile("adam", "sparse_categorical_crossentropy")
+    return model
+
+
+def test_losses_that_the_head_alone_would_not_have_are_kept(capfd):
+    for layer in Noted(), keras.layers.ActivityRegularization(l2=0.1):
+        assert "not cached: layers of the backbone add to the loss" in reason(capfd, small(layer))
+    plain = small(keras.layers.ReLU())
+    own = OwnLoss(plain.input, plain.output)
+    own.compile("adam", "sparse_categorical_crossentropy")
+    assert "not cached: the model has a compute_loss of its own" in reason(capfd, own)
+
+
+ops = keras.ops
+DIFFERENT = {
+    "numbers of an operation": (lambda x: ops.clip(x, 0, 6), lambda x: ops.clip(x, 0, 1)),
+    "its settings": (lambda x: ops.leaky_relu(x, 0.1), lambda x: ops.leaky_relu(x, 0.9)),
+    "an axis": (lambda x: ops.flip(x, 1), lambda x: ops.flip(x, 2)),
+    "a slice": (lambda x: x[:, 1:], lambda x: x[:, :-1]),
+    "an array": (lambda x: x - np.float32([1, 2, 3, 4]), lambda x: x - np.float32([1, 2, 3, 5])),
+    "which of several outputs": (lambda x: ops.split(x, 2, -1)[0], lambda x: ops.split(x, 2, -1)[1]),
+    "the order": (lambda x: x - ops.relu(x), lambda x: ops.relu(x) - x),
+    "a layer's array": (
+        lambda x: keras.layers.Normalization(mean=np.arange(4.0), variance=np.ones(4))(x),
+        lambda x: keras.layers.Normalization(mean=np.arange(1.0, 5), variance=np.ones(4))(x),
+    ),
+}
+
+
+@pytest.mark.parametrize("pair", DIFFERENT.values(), ids=DIFFERENT)
+def test_backbones_that_differ_in_one_thing_have_keys_of_their_own(pair):
+    body = lambda end: FeatureCache().split(small(end))[0]
+    one, same, other = (description(body(end), (), 0) for end in (pair[0], *pair))
+    assert one is not None and one == same != other
 
 
 class Doubled(keras.layers.Layer):
@@ -169,6 +232,24 @@ def test_what_was_used_longest_ago_makes_room(tmp_path):
             np.testing.assert_array_equal(store.get(key), arrays[k])
 
 
+def test_a_resume_that_is_refused_leaves_the_weights_as_they_are(tmp_path):
+    run(FeatureCache(), callbacks=[tfnn.callbacks.Checkpoint(tmp_path)], epochs=1)
+    other = classifier(tfnn.optimizers.SGD(0.1))
+    before = values(other.weights)
+    with pytest.raises(ValueError, match="cannot resume from .*optimizer is tfnn.SGD, the checkpoint's tfnn.Adam"):
+        run(FeatureCache(), other, resume=tmp_path)
+    for old, new in zip(before, values(other.weights), strict=True):
+        np.testing.assert_array_equal(old, new)
+
+
+def test_other_files_in_the_folder_stay(tmp_path):
+    np.savez(tmp_path / "data.npz", x=np.zeros(1000))
+    store = tfnn.transfer.feature_store.Folder(tmp_path, 100)
+    for key in "ab":
+        store.put(key, np.zeros((1, 250), np.float32))
+    assert store.get("a") is None and (tmp_path / "data.npz").exists()
+
+
 def test_a_folder_that_cannot_be_written_ends_no_run(tmp_path, capfd):
     (tmp_path / "file").write_text("")
     with pytest.raises(ValueError, match="is a file; features need a directory"):
@@ -179,7 +260,7 @@ def test_a_folder_that_cannot_be_written_ends_no_run(tmp_path, capfd):
 
 @pytest.mark.parametrize("name", ["copies", "max_bytes", "batch_size"])
 def test_numbers_must_be_positive_integers(name):
-    for number in 0, -1, 1.5, True:
+    for number in 0, -1, 1.5, 2.0, True, "x":
         with pytest.raises(ValueError, match=f"{name}={number!r} must be a positive integer"):
             FeatureCache(**{name: number})
 

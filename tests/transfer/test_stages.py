@@ -75,6 +75,29 @@ def test_nested_layers_count_with_their_strides():
     assert {name: layers[-1] for name, layers in named(keras.Model(inputs, x)).items()} == {"C2": "stem", "C3": "down"}
 
 
+def test_branches_inside_a_nested_model_count_once():
+    def nested(x, name):
+        inputs = keras.Input(x.shape[1:])
+        y = L.Add()([L.Conv2D(4, 3, 2, padding="same")(inputs), L.Conv2D(4, 1, 2)(inputs)])
+        return keras.Model(inputs, y, name=name)(x)
+
+    inputs = keras.Input((32, 32, 3))
+    model = keras.Model(inputs, nested(nested(inputs, "one"), "two"))
+    assert {name: layers[-1] for name, layers in named(model).items()} == {"C1": "one", "C2": "two"}
+
+
+def test_a_sequential_has_stages():
+    layers = [L.Conv2D(4, 3, 2, name="one"), L.Conv2D(4, 3, 2, name="two")]
+    assert list(named(keras.Sequential([keras.Input((32, 32, 3)), *layers])).values())[-1] == ["two"]
+
+
+def test_a_layer_that_is_called_twice_is_refused():
+    inputs, act = keras.Input((8, 8, 3)), L.ReLU(name="act")
+    x = act(L.Conv2D(4, 3, 2)(act(L.Conv2D(4, 3)(inputs))))
+    with pytest.raises(ValueError, match="layer 'act' is called twice in 'net': give each call a layer of its own"):
+        stages(keras.Model(inputs, x, name="net"))
+
+
 def test_what_has_nothing_to_train_is_refused():
     inputs = keras.Input((8, 8, 3))
     with pytest.raises(ValueError, match="without layers that learn"):

@@ -6,7 +6,7 @@ import pytest
 import tensorflow as tf
 
 import tfnn
-from tests.transfer.bodies import classifier, images_and_labels, values
+from tests.transfer.bodies import body, classifier, images_and_labels, values
 from tfnn.transfer import StageModel, Unfreeze
 
 X, Y = images_and_labels()
@@ -58,6 +58,19 @@ def test_a_plan_that_ends_with_fewer_stages_freezes_them_again():
     watch = Watch()
     tfnn.fit(classifier(), X, Y, epochs=3, verbose=0, seed=1, callbacks=[Unfreeze({0: 2, 1: 0, 2: 2}), watch])
     assert watch.changed == [["C2", "C3"], [], ["C2", "C3"]]
+
+
+def test_layers_that_were_frozen_before_join_with_their_stage():
+    backbone = body()
+    backbone.trainable = False  # as Keras's guide to transfer learning has it
+    for unfreeze in 0, "all":  # the second classifier on the same backbone finds it frozen, too
+        model = tfnn.transfer.classifier(backbone, 10, unfreeze=unfreeze)
+        assert len(model.trainable_weights) == (2 if unfreeze == 0 else 2 + len(body().trainable_weights))
+    backbone.trainable = False
+    watch, model = Watch(), tfnn.transfer.classifier(backbone, 10)
+    model.compile(tfnn.optimizers.Adam(0.01), "sparse_categorical_crossentropy")
+    tfnn.fit(model, X, Y, epochs=3, verbose=0, seed=1, callbacks=[Unfreeze({1: 2, 2: 0}), watch])
+    assert watch.changed == [[], ["C2", "C3"], []]
 
 
 @pytest.mark.parametrize("optimizer", [tfnn.optimizers.SGD, keras.optimizers.SGD])

@@ -3,12 +3,13 @@
 For each seed a small ResNet is trained on the digits 0 to 4 and their quarter turns, 20 classes, shifted, turned and zoomed
 a little: features of 5 classes alone tell little more than those apart. With n examples for each of the digits 5 to 9 its
 last 0, 1, 2 or 3 stages and a new head are retrained; the same network, from the weights that the backbone started with, is
-trained on the same examples. All are augmented alike.
+trained on the same examples. Neither augments them. What else knows how digits may vary is augmentation itself: a last arm
+trains from scratch on examples that are shifted, turned and zoomed as those of the backbone were.
 
 All runs have equally many updates on equally many rows, n examples standing there 100 / n times, so that each arm is one
 graph, traced once. BatchNorm's moments have a memory of ten batches, as a run has only some hundred updates. Rates and the
-number of epochs were chosen on images of the training and validation parts that the seeds 1000 to 1009 had not drawn, most of
-them before the arms were augmented.
+numbers of epochs were chosen for n = 5 and 10, on images of the training and validation parts that the seeds 1000 to 1009
+had not drawn.
 """
 
 import contextlib
@@ -33,9 +34,11 @@ from tfnn.transfer.freezing import stages_of
 KNOWN, NEW = range(5), range(5, 10)  # digits of the backbone, and of the transfer
 COUNTS = 1, 2, 5, 10, 20, 50, 100  # n, divisors of the largest
 SEEDS = 5
-SCRATCH = "scratch"
-ARMS = 0, 1, 2, 3, SCRATCH  # stages that are retrained
-NAMES = {0: "head only", 1: "1 stage", 2: "2 stages", 3: "all 3", SCRATCH: "from scratch"}
+SCRATCH, AUGMENTED = "scratch", "augmented"
+ARMS = 0, 1, 2, 3, SCRATCH, AUGMENTED  # stages that are retrained; or all, from the first weights
+TRANSFERS = ARMS[:4]
+NAMES = {0: "head only", 1: "1 stage", 2: "2 stages", 3: "all 3", SCRATCH: "from scratch", AUGMENTED: "scratch, augmented"}
+LINES = {SCRATCH: "--", AUGMENTED: ":"}
 BATCH = 32
 
 
@@ -86,7 +89,7 @@ def demo(seeds, counts=COUNTS, arms=ARMS, tell=lambda line: None):
         f"5 to 9: n for each class, of {len(train[1])}; {len(test[1])} to test"
     )
     starts = {seed: first_weights(seed) for seed in seeds}
-    learner = Learner(20, "all", rate=3e-3, rows=len(known[1]), epochs=12)
+    learner = Learner(20, "all", rate=3e-3, rows=len(known[1]), epochs=24, augment=True)
     backbones = {}
     for seed in seeds:
         learner.train(starts[seed], *known, seed)
@@ -94,7 +97,7 @@ def demo(seeds, counts=COUNTS, arms=ARMS, tell=lambda line: None):
         tell(f"seed {seed}: a backbone is trained, accuracy {learner.accuracy(*known):.1%} of digits and quarter turns")
     accuracies = np.zeros((len(arms), len(counts), len(seeds)))
     for i, arm in enumerate(arms):
-        begin = starts if arm == SCRATCH else backbones
+        begin = backbones if arm in TRANSFERS else starts
         learner = for_arm(arm)
         for j, n in enumerate(counts):
             for k, seed in enumerate(seeds):
@@ -105,9 +108,8 @@ def demo(seeds, counts=COUNTS, arms=ARMS, tell=lambda line: None):
 
 
 def for_arm(arm):
-    if arm == SCRATCH:
-        return Learner(5, "all", rate=5e-2, rows=5 * max(COUNTS), epochs=16)
-    return Learner(5, arm, rate=5e-3, rows=5 * max(COUNTS), epochs=16)
+    unfreeze, rate = (arm, 5e-3) if arm in TRANSFERS else ("all", 2e-2)
+    return Learner(5, unfreeze, rate, rows=5 * max(COUNTS), epochs=10, augment=arm == AUGMENTED)
 
 
 # Data ----------------------------------------------------------------------------------------------------------------
@@ -165,9 +167,10 @@ class Learner:
         unfreeze: how many of the last stages are trained, or "all".
         rate: η of Adam at the first update; half a cosine takes it to 0.
         rows, epochs: of a training.
+        augment: whether images are shifted, turned and zoomed.
     """
 
-    def __init__(self, classes, unfreeze, rate, rows, epochs):
+    def __init__(self, classes, unfreeze, rate, rows, epochs, augment=False):
         self.epochs = epochs
         self.model = classifier(body(), classes, unfreeze=unfreeze)
         optimizer = tfnn.optimizers.Adam(tfnn.schedules.Cosine(rate, epochs * -(-rows // BATCH)))
@@ -178,7 +181,7 @@ class Learner:
             tfnn.layers.RandomTranslation(0.12, 0.12),
             tfnn.layers.RandomZoom(0.15),
         )
-        self.augment = tfnn.layers.Augment([turn, shift, zoom])
+        self.augment = tfnn.layers.Augment([turn, shift, zoom]) if augment else None
         self.state = [(variable, variable.numpy()) for variable in [*self.model.variables, *optimizer.variables]]
 
     def train(self, weights, x, y, seed):
@@ -217,7 +220,7 @@ class Outcome:
 
         The one-standard-error rule (Breiman et al. 1984, section 3.4.3).
         """
-        stages = [arm for arm in self.arms if arm != SCRATCH]
+        stages = [arm for arm in self.arms if arm in TRANSFERS]
         top = max(stages, key=lambda arm: self.of(arm, n).mean())
         for arm in stages:
             behind = self.of(top, n) - self.of(arm, n)
@@ -225,7 +228,7 @@ class Outcome:
                 return arm
 
     def __str__(self):
-        transfers = [arm for arm in self.arms if arm != SCRATCH]
+        transfers = [arm for arm in self.arms if arm in TRANSFERS]
         columns = [["n", *map(str, self.counts)]]
         for arm in self.arms:
             cells = [(100 * self.of(arm, n).mean(), 100 * standard_error(self.of(arm, n))) for n in self.counts]
@@ -269,7 +272,7 @@ def plot(outcome):
     above, below = figure.subplots(2, sharex=True, height_ratios=(3, 2))
     for index, arm in enumerate(outcome.arms):
         style = dict(marker="o", markersize=4, capsize=3, linewidth=1.5, label=NAMES[arm])
-        style |= dict(color="black", linestyle="--") if arm == SCRATCH else dict(color=f"C{index}")
+        style |= dict(color=f"C{index}") if arm in TRANSFERS else dict(color="black", linestyle=LINES[arm])
         shift = 1.03 ** (index - (len(outcome.arms) - 1) / 2)  # so that error bars stand beside each other
         x = [n * shift for n in outcome.counts]
         values = [interval(outcome.of(arm, n)) for n in outcome.counts]

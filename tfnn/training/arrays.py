@@ -56,6 +56,15 @@ class Arrays:
         self.passes, self.at = passes, at
         self.order = tf.constant(permutation(self.rows, self.seed, passes)) if self.shuffle else tf.range(self.rows)
 
+    @property
+    def done(self):
+        """Examples of this pass."""
+        return self.at
+
+    def go_on_from(self, other):
+        """Goes to the place of another source of the same examples in the same order."""
+        self.seek(other.passes, other.done)
+
     def place(self):
         return {"passes": self.passes, "at": self.at}
 

@@ -52,7 +52,16 @@ class FileStream(Stream):
         """Goes to the batch after `at`, (batches, examples), of pass number `passes`."""
         self.order = tf.constant(permutation(self.rows, self.seed, passes)) if self.shuffle else tf.range(self.rows)
         self.iterator = iter(self.batches(self.order[at[1] :]))
-        self.passes, self.at, self.ended = passes, list(at), False
+        self.passes, self.at, self.ended = passes, list(at), at[1] >= self.rows
+
+    @property
+    def done(self):
+        """Examples of this pass."""
+        return self.at[1]
+
+    def go_on_from(self, other):
+        """Goes to the place of another source of the same examples in the same order."""
+        self.seek(other.passes, (-(-other.done // self.micro_batch), other.done))
 
     def batches(self, rows):
         """A `tf.data.Dataset` of the batches of these rows, in their order."""

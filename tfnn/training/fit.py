@@ -166,8 +166,11 @@ def fit(
         probes = tuple(probe for probe in probes if not (probe.optional and Compiled(model).own_step))
         for callback in of_kind(controls.Freezing, callbacks.callbacks):
             callback.freeze_for(resumed[2]["trainer"]["epoch"] if resumed else initial_epoch)
-        if resumed and cache:
-            restore_weights(model, resumed[1])  # features are those of the weights that the run goes on with
+        if resumed and cache and not Compiled(model).own_step:  # features are those of the weights that the run goes on with
+            Compiled(model).build(source.spec)
+            settings = settings_of(source, accumulate, growth == "rebatch", steps_per_epoch, shuffle, seed)
+            check_same(resumed, model, settings, epochs, freezing=has(controls.Freezing))
+            restore_weights(model, resumed[1])
         how = dict(accumulate=accumulate, growth=growth, guard=nonfinite != "ignore", probes=probes)
 
         def phase(run_controls=None):

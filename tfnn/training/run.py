@@ -6,7 +6,6 @@ from typing import Any, NamedTuple
 
 import keras
 
-from tfnn.training.arrays import Arrays
 from tfnn.training.hooks import TRAIN_HOOKS, set_progress_target, steers, wants
 from tfnn.training.nonfinite import NonFiniteError
 
@@ -87,9 +86,8 @@ class Run:
         self.callbacks.on_epoch_begin(self.epoch)
         if not self.graph.compiled.trains_the_same:
             phase, before = self.next_phase(self.controls), self.source
-            both = isinstance(before, Arrays) and isinstance(phase.source, Arrays)
-            if self.steps and both and before.passes is not None:
-                phase.source.seek(**before.place())  # epochs that are no passes go on where the last one ended
+            if self.steps and phase.source is not before and before.passes is not None:
+                phase.source.go_on_from(before)  # epochs that are no passes go on where the last one ended
             self.tell(phase.line)
             self.enter(phase)
         if restore:

@@ -7,6 +7,7 @@ from tfnn.transfer.backbone import backbone as backbone_of
 from tfnn.transfer.freezing import freeze
 from tfnn.transfer.preprocessing import Preprocessing
 from tfnn.transfer.stage_model import chained
+from tfnn.transfer.stages import functional
 
 
 def classifier(
@@ -28,7 +29,7 @@ def classifier(
 
     Args:
         backbone: a name that `tfnn.transfer.backbone` knows, such as "MobileNetV2"; or a functional model from images to
-            features (B, F), with weights of its own, whose layers are shared.
+            features (B, F), or a Sequential, with weights of its own, whose layers are shared.
         classes: how many there are.
         input_shape: (height, width, channels) of images, for a name; None takes the size of the backbone's training.
         weights: "imagenet", a path (see `tfnn.transfer.load_weights`) or None, for a name.
@@ -64,7 +65,7 @@ def classifier(
     x = inputs = keras.Input(body.input_shape[1:], name="image")
     if mode != "inside":
         x = Preprocessing(mode, name="preprocessing")(x)
-    x = chained(body, x)
+    x = chained(functional(body), x)
     x = Dropout(dropout, name="dropout")(x) if dropout else x
     head = keras.layers.Dense(classes, "softmax", kernel_initializer=kernel_initializer, dtype="float32", name="head")
     model = keras.Model(inputs, head(x), name=name)

@@ -49,7 +49,7 @@ class FeatureCache:
 
     def __init__(self, directory=None, copies=None, max_bytes=2**30, batch_size=64):
         for name, number in ("copies", copies), ("max_bytes", max_bytes), ("batch_size", batch_size):
-            if number is not None and (isinstance(number, bool) or number != int(number) or number < 1):
+            if number is not None and (isinstance(number, bool) or not isinstance(number, int) or number < 1):
                 raise ValueError(f"{name}={number!r} must be a positive integer")
         self.copies, self.batch_size = copies, batch_size
         self.store = Folder(directory, max_bytes) if directory is not None else Memory(max_bytes)
@@ -72,26 +72,20 @@ class FeatureCache:
             return None, f"features not cached: {why_not}"
         body, head = self.split(model)
         copies = self.copies if steps else 1
-        size = copies * source.rows * features_bytes(body)
-        if size > self.store.max_bytes:
-            return None, f"features not cached: {size:,} bytes are above max_bytes={self.store.max_bytes:,}"
-        known = None if any(map(own_code, [*layers_of(body), *steps])) else description(body, steps, seed)
-        told = []
-
-        def of(part, steps, copies):
-            key = known and key_of(known, part.data[0], copies)
-            found = self.store.get(key) if known else None
-            told.append("kept" if found is not None else "computed")
-            if found is None:
-                found = self.computed(body, part.data[0], steps, seed, copies)
-                if known:
-                    self.store.put(key, found)
-            return found
-
-        trained = Copies(of(source, steps, copies), source)
-        held_out = validation and Copies(of(validation, (), 1), validation)
+        if adds_losses(body):
+            return None, "features not cached: layers of the backbone add to the loss"
+        each, most = features_bytes(body), self.store.max_bytes
+        size = copies * source.rows * each
+        both = size + (validation.rows * each if validation else 0)
+        if both > most:
+            fewer = ", or keep fewer copies" if copies > 1 else ""
+            return None, f"features not cached: {both:,} bytes are above max_bytes={most:,}: allow more{fewer}"
+        features, told = self.kept_or_computed(body, source.data[0], steps, seed, copies)
+        trained, held_out = Copies(features, source), None
+        if validation:
+            held_out = Copies(self.kept_or_computed(body, validation.data[0], (), seed, 1)[0], validation)
         what = f"{copies} augmented copies of {source.rows}" if steps else f"{source.rows}"
-        return (head, trained, held_out), f"features of {what} images {told[0]}, {size / 1e6:,.1f} MB"
+        return (head, trained, held_out), f"features of {what} images {told}, {size / 1e6:,.1f} MB"
 
     def split(self, model):
         """(from images to what the last stage gives, from there to the outputs), the same for each call."""
@@ -100,6 +94,18 @@ class FeatureCache:
             (features,) = calls[-1].outputs
             self.parts[model] = keras.Model(model.input, features), keras.Model(features, model.output)
         return self.parts[model]
+
+    def kept_or_computed(self, body, x, steps, seed, copies):
+        """(features (copies, N, F), which of the two they are)."""
+        known = description(body, steps, seed)
+        key = known and key_of(known, x, copies)
+        found = self.store.get(key) if known else None
+        if found is not None:
+            return found, "kept"
+        found = self.computed(body, x, steps, seed, copies)
+        if known:
+            self.store.put(key, found)
+        return found, "computed"
 
     def computed(self, body, x, steps, seed, copies):
         """(copies, N, F)."""
@@ -144,6 +150,8 @@ def obstacle(model, source, validation, steps, copies):
     compiled = Compiled(model)
     if compiled.own_step or compiled.own_test_step:
         return f"the model has a {compiled.own_step or 'test_step'} of its own"
+    if compiled.own_loss:
+        return "the model has a compute_loss of its own, which may read images"
     for part in source, validation:
         if part is not None and not isinstance(part, (Arrays, FileStream)):
             return "images are read as a stream"
@@ -151,6 +159,18 @@ def obstacle(model, source, validation, steps, copies):
         return "augmentation draws anew in each epoch; FeatureCache(copies=k) keeps k augmented copies"
     mixing = [type(step).__name__ for step in steps if hasattr(step, "augment_batch")]
     return f"{mixing[0]} mixes labels" if mixing else None
+
+
+def adds_losses(body):
+    """Whether a call of it adds to the loss, as activity regularizers and `add_loss` do."""
+    layers = layers_of(body)
+    if any(layer.activity_regularizer is not None for layer in layers):
+        return True
+    if not any(map(own_code, layers)):
+        return False
+    spec = tf.TensorSpec([None, *body.input_shape[1:]], body.input_dtype)
+    tf.function(lambda images: body(images, training=False), autograph=False).get_concrete_function(spec)
+    return bool(body.losses)
 
 
 def features_bytes(body):

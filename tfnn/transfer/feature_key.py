@@ -1,12 +1,18 @@
-"""What the features of images depend on, as a key: two keys are the same only where the features are."""
+"""What the features of images depend on, as a key: two keys are the same only where the features are.
+
+What cannot be described has no key.
+"""
 
 import hashlib
 import json
 
 import keras
+import numpy as np
 import tensorflow as tf
 
+from tfnn.training.compiled import layers_of
 from tfnn.training.fingerprint import digest
+from tfnn.training.xla import own_code
 from tfnn.transfer.stages import nodes_of
 from tfnn.version import __version__
 
@@ -17,27 +23,44 @@ def key_of(known, x, copies):
 
 
 def description(body, steps, seed):
-    """What features depend on but for the pixels: layers, weights, augmentation, and the versions of what computes them."""
-    augmentation = [form_of(step) for step in steps], seed if steps else None
+    """What features depend on but for the pixels: layers, weights, augmentation, and the versions of what computes them.
+
+    None where a layer has code of the user's, or an operation a setting without a form of its own.
+    """
+    if any(map(own_code, [*layers_of(body), *steps])):
+        return None
     weights = digest([weight.numpy() for weight in body.weights])
-    return json.dumps([form_of(body), weights, augmentation, __version__, keras.__version__, tf.__version__], default=str)
+    try:
+        form = [form_of(body), [form_of(step) for step in steps], seed if steps else None]
+        return json.dumps([*form, weights, __version__, keras.__version__, tf.__version__], default=described)
+    except (NotImplementedError, TypeError):  # Keras's and that of `described`
+        return None
 
 
 def form_of(operation):
     """Kind, settings and connections. Without names, which Keras counts up: the same model, built again, has others."""
     kind = f"{type(operation).__module__}.{type(operation).__name__}"
     if hasattr(operation, "_nodes_by_depth"):
-        place, calls = {}, []
-        for node in nodes_of(operation):
-            place.setdefault(node.operation, len(place))
-            numbers = [a for a in keras.tree.flatten([node.arguments.args, node.arguments.kwargs]) if is_plain(a)]
-            calls.append([place[node.operation], [place[parent.operation] for parent in node.parent_nodes], numbers])
-        return [kind, calls, [form_of(one) for one in place]]
+        nodes = nodes_of(operation)
+        place = {id(node): index for index, node in enumerate(nodes)}
+        source = lambda operation, node, index: [place[id(operation._inbound_nodes[node])], index]
+        tensor = lambda value: source(*value._keras_history) if isinstance(value, keras.KerasTensor) else value
+        calls = [keras.tree.map_structure(tensor, [node.arguments.args, node.arguments.kwargs]) for node in nodes]
+        ends = [tensor(output) for output in operation.outputs]
+        return [kind, [[form_of(node.operation), call] for node, call in zip(nodes, calls)], ends]
     if isinstance(operation, keras.Sequential):
         return [kind, [form_of(layer) for layer in operation.layers]]
-    config = operation.get_config() if isinstance(operation, keras.layers.Layer) else {}
-    return [kind, {name: value for name, value in config.items() if name not in ("name", "trainable")}]
+    return [kind, {name: value for name, value in operation.get_config().items() if name not in ("name", "trainable")}]
 
 
-def is_plain(argument):
-    return argument is None or isinstance(argument, (bool, int, float, str))
+def described(value):
+    """What JSON has no form for, in one that it has."""
+    if value is Ellipsis:
+        return "..."
+    if isinstance(value, slice):
+        return ["slice", value.start, value.stop, value.step]
+    if isinstance(value, (np.ndarray, np.generic)) or tf.is_tensor(value):
+        return digest(value)
+    if hasattr(value, "get_config"):
+        return [type(value).__name__, value.get_config()]
+    raise TypeError(f"{value!r} has no form that is the same in another process")

@@ -8,7 +8,7 @@ import zipfile
 
 import numpy as np
 
-SUFFIX = ".npz"  # whose reader checks a CRC-32
+SUFFIX = ".features.npz"  # its own, as other files in the folder are none of ours; the reader of .npz checks a CRC-32
 
 
 class Memory:
@@ -54,7 +54,7 @@ class Folder:
         try:
             self.path.mkdir(parents=True, exist_ok=True)
             with tempfile.TemporaryDirectory(dir=self.path, prefix=".") as work:
-                np.savez(pathlib.Path(work, "new"), features=features)
+                np.savez(pathlib.Path(work, f"new{SUFFIX}"), features=features)
                 os.replace(pathlib.Path(work, f"new{SUFFIX}"), self.path / f"{key}{SUFFIX}")
         except OSError as error:
             warnings.warn(f"{self.path}: features cannot be kept there ({error.strerror})", stacklevel=2)

@@ -16,7 +16,8 @@ def freeze(model, unfreeze=0):
 
     Args:
         model: as `tfnn.transfer.classifier` makes it.
-        unfreeze: how many of the last stages are trained, an int from 0 to all of them, or "all".
+        unfreeze: how many of the last stages are trained, an int from 0 to all of them, or "all"; all their layers, those
+            too that were frozen before.
 
     Raises:
         ValueError: for another number, and for a model without stages.
@@ -27,7 +28,13 @@ def freeze(model, unfreeze=0):
     stages = stages_of(model)
     trained = number_of(unfreeze, len(stages))
     for index, stage in enumerate(stages):
-        stage.trainable = index >= len(stages) - trained
+        for layer in stage._flatten_layers():  # each by itself: a stage that has the flag already would not pass it on
+            layer.trainable = index >= len(stages) - trained
+
+
+def flags_of(model):
+    """{layer of a stage: whether it is trained}."""
+    return {layer: layer.trainable for stage in stages_of(model) for layer in stage._flatten_layers()}
 
 
 def number_of(unfreeze, most):

@@ -37,21 +37,27 @@ def stages(model):
     Returns:
         A list of `Stage`s from the input to the output; each layer of the model is in one.
 
+    Raises:
+        ValueError: for a model that learns nothing, or calls a layer twice, which would belong to two stages.
+
     Example:
         >>> model = tfnn.transfer.backbone("MobileNetV2").build()
         >>> [stage.name for stage in tfnn.transfer.stages(model)]
         ['C1', 'C2', 'C3', 'C4', 'C5']
     """
+    model = functional(model)
     members = ((name, set(operations)) for name, operations in operations_of_stages(model))
     return [Stage(name, tuple(layer for layer in model.layers if layer in operations)) for name, operations in members]
 
 
+def functional(model):
+    """A Sequential as a functional model of its layers; another as it is."""
+    return keras.Model(model.inputs[0], model.outputs[0], name=model.name) if isinstance(model, keras.Sequential) else model
+
+
 def operations_of_stages(model):
     """[(stage's name, its operations)], those too that are no layers, as a sum of two tensors."""
-    parents = graph(model)
-    level = {}
-    for operation, before in parents.items():
-        level[operation] = max((level[one] for one in before), default=0) + math.log2(stride(operation))
+    parents, level = graph(model), levels(model)
     for group in [*between_bottlenecks(parents), *blocks(parents)]:
         lowest, highest = (f(level[one] for one in group) for f in (min, max))
         if highest - lowest <= 1:  # else more than a block: NASNet has no bottleneck behind its stem
@@ -68,8 +74,20 @@ def graph(model):
     """{operation: operations whose output it takes}, inputs first."""
     parents = {}
     for node in nodes_of(model):
-        parents.setdefault(node.operation, []).extend(parent.operation for parent in node.parent_nodes)
+        if node.operation in parents:
+            raise ValueError(
+                f"layer {node.operation.name!r} is called twice in {model.name!r}: give each call a layer of its own"
+            )
+        parents[node.operation] = [parent.operation for parent in node.parent_nodes]
     return parents
+
+
+def levels(model):
+    """{operation: log₂ of the product of the strides on the longest way to it}."""
+    level = {}
+    for operation, before in graph(model).items():
+        level[operation] = max((level[one] for one in before), default=0) + math.log2(stride(operation))
+    return level
 
 
 def nodes_of(model):
@@ -78,6 +96,8 @@ def nodes_of(model):
 
 
 def stride(operation):
+    if hasattr(operation, "_nodes_by_depth"):
+        return 2 ** max(levels(operation).values())
     if hasattr(operation, "layers"):
         return math.prod(map(stride, operation.layers))
     strides = getattr(operation, "strides", 1)

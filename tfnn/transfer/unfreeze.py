@@ -4,7 +4,7 @@ from tfnn import controls
 from tfnn.callbacks.steered_rate import optimizers_of
 from tfnn.optimizers import Optimizer
 from tfnn.training.state import build_optimizer
-from tfnn.transfer.freezing import freeze, number_of, stages_of
+from tfnn.transfer.freezing import flags_of, freeze, number_of, stages_of
 
 
 class Unfreeze(controls.Freezing):
@@ -51,15 +51,14 @@ class Unfreeze(controls.Freezing):
 
     def joining(self):
         """What is trained from the start, and what joins with each number of the plan: lists of variables."""
-        stages = stages_of(self.model)
-        flags, groups, known = [stage.trainable for stage in stages], [], set()
+        flags, groups, known = flags_of(self.model), [], set()
         for unfreeze in [*([] if 0 in self.plan else [None]), *self.plan.values()]:
             if unfreeze is not None:
                 freeze(self.model, unfreeze)
             groups.append([variable for variable in self.model.trainable_variables if id(variable) not in known])
             known |= set(map(id, groups[-1]))
-        for stage, flag in zip(stages, flags):
-            stage.trainable = flag
+        for layer, flag in flags.items():
+            layer.trainable = flag
         return groups
 
     def freeze_for(self, epoch):
@@ -68,9 +67,9 @@ class Unfreeze(controls.Freezing):
             freeze(self.model, begun[-1])
 
     def on_epoch_begin(self, epoch, logs=None):
-        trained = [stage.trainable for stage in stages_of(self.model)]
+        flags = flags_of(self.model)
         self.freeze_for(epoch)
-        if trained != [stage.trainable for stage in stages_of(self.model)] and controls.current() is None:
+        if flags != flags_of(self.model) and controls.current() is None:
             self.model.make_train_function(force=True)  # which Keras's fit looks up at each batch
 
 
