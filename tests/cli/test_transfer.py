@@ -217,11 +217,11 @@ def test_data_that_cannot_be_trained_on_is_refused_in_one_line(images, tmp_path,
     for data, message in (
         ([tmp_path / "nowhere"], "nowhere: neither a data set"),
         ([tmp_path / "one"], "one: a classifier needs at least 2 classes, found 1: five"),
-        ([tmp_path / "empty"], "empty: six: 0 readable images; a class needs at least 3"),
+        ([tmp_path / "empty"], "empty: six: 0 different images; a class needs at least 3"),
         ([tmp_path / "bad"], "not readable images; mend or remove 2 of 100 files, or pass --skip-bad-images"),
         ([tmp_path / "case"], "the classes 'Three' and 'three' differ in case only"),
         ([images, "--labels", tmp_path / "labels.txt"], "three are none of the classes five, eight"),
-        ([images, "--labels", tmp_path / "more.txt"], "seven: 0 readable images"),
+        ([images, "--labels", tmp_path / "more.txt"], "seven: 0 different images"),
         ([images, "--labels", tmp_path / "no.txt"], "no.txt: No such file"),
         (["digits", "--labels", tmp_path / "labels.txt"], "class_names are for a folder or a .csv file"),
     ):
