@@ -70,7 +70,7 @@ def ran(*arguments):
 
 
 def options(images, folder):
-    plan = ["--weights", "none", "--unfreeze", "0:0,2:all", "--epochs", 8, "--learning-rate", 0.01, "--image-size", 32]
+    plan = ["--weights", "none", "--unfreeze", "2:all", "--epochs", 8, "--learning-rate", 0.01, "--image-size", 32]
     return [
         "--data",
         images,
@@ -102,7 +102,7 @@ def test_it_tells_what_is_trained_when_and_what_came_of_it(run):
     for line in (
         "data    digits: 70 train, 10 validation, 20 test; images 32×32×3",
         "classes 3 classes of 14 (eight) to 28 (five) training images, 1 : 2, weighted alike",
-        "trained from epoch 0 the head alone, from epoch 2 C1 C2 C3 C4 C5 and the head",
+        "trained from epoch 1 the head alone, from epoch 3 C1 C2 C3 C4 C5 and the head",
         "features of 70 images computed",
         "Epoch 8/8",
         "validation accuracy ",
@@ -197,7 +197,7 @@ def test_a_backbone_of_an_earlier_run_is_taken_over_and_stays_frozen_with_images
 def test_arrays_become_colour_and_their_bundle_takes_photographs_as_theirs_does(tmp_path):
     what = ["--weights", "none", "--epochs", 1, "--cache", "none", "--batch-size", 256]
     code, output = ran("--data", "digits", *BASE, *what, "--out", tmp_path / "run")
-    assert code == 0 and "images 32×32×3" in output and "from epoch 0 C1 C2 C3 C4 C5 and the head" in output
+    assert code == 0 and "images 32×32×3" in output and "from epoch 1 C1 C2 C3 C4 C5 and the head" in output
     image = tfnn.data.digits().test.x[:1].repeat(12, 1).repeat(12, 2) * 15
     light, dark = (Bundle(tmp_path / "run" / "bundle").ask("serving_default", image=one) for one in (image, 255 - image))
     np.testing.assert_allclose(light["probabilities"], dark["probabilities"], atol=0.1)
@@ -243,9 +243,9 @@ def test_options_that_do_not_fit_are_refused_in_one_line(run, images, tmp_path, 
             "no weights for small: layer conv1 wants (3, 3, 3, 8), the file holds",
         ),
         ([*none, "--image-size", 16], "--image-size 16: MobileNetV3Small takes images of at least 32 × 32"),
-        ([*none, "--unfreeze", "some"], "--unfreeze some: wanted is 0 to 5, all, or epochs and stages such as 0:0,10:1,15:all"),
+        ([*none, "--unfreeze", "some"], "--unfreeze some: wanted is 0 to 5, all, or epochs and stages such as 10:1,15:all"),
         ([*none, "--unfreeze", 6], "--unfreeze 6: this backbone has 5 stages, got 6"),
-        ([*none, "--unfreeze", "0:0,20:1"], "--unfreeze 0:0,20:1: the epochs of this run are 0 to 19"),
+        ([*none, "--unfreeze", "0:0,20:1"], "--unfreeze 0:0,20:1: a run of 20 epochs takes 0 to 19 before a colon, got 20"),
         ([*none, "--unfreeze", "0:1,0:2"], "an epoch stands there twice"),
         ([*none, "--unfreeze", 1, "--epochs", 1], "--unfreeze 1: no epoch follows that of the head"),
         ([*none, "--epochs", 0], "--epochs 0 must be at least 1"),
@@ -266,7 +266,7 @@ def test_options_that_do_not_fit_are_refused_in_one_line(run, images, tmp_path, 
 
 @pytest.mark.parametrize(
     ("text", "plan"),
-    [("0", {0: 0}), ("2", {0: 0, 5: 2}), ("all", {0: 0, 5: "all"}), ("6:all,0:1", {0: 1, 6: "all"}), ("3:2", {3: 2})],
+    [("0", {0: 0}), ("2", {0: 0, 5: 2}), ("all", {0: 0, 5: "all"}), ("6:all,0:1", {0: 1, 6: "all"}), ("3:2", {0: 0, 3: 2})],
 )
 def test_a_number_of_stages_waits_for_the_head_and_a_plan_says_when(text, plan):
     assert plan_of(text, epochs=9, stages=5) == plan
@@ -275,7 +275,7 @@ def test_a_number_of_stages_waits_for_the_head_and_a_plan_says_when(text, plan):
 
 def test_plans_in_words():
     assert words({0: 0, 5: 2, 7: "all"}, ("C1", "C2", "C3")) == (
-        "from epoch 0 the head alone, from epoch 5 C2 C3 and the head, from epoch 7 C1 C2 C3 and the head"
+        "from epoch 1 the head alone, from epoch 6 C2 C3 and the head, from epoch 8 C1 C2 C3 and the head"
     )
 
 
@@ -291,7 +291,7 @@ def test_a_real_network_and_its_weights_for_the_next_run(images, tmp_path):
     for weights, out in ("none", "first"), (tmp_path / "first", "second"):
         given = ["--weights", weights, "--epochs", "2", "--out", tmp_path / out]
         output = subprocess.run(list(map(str, [*command, *given])), check=True, capture_output=True, text=True).stdout
-        assert "from epoch 0 the head alone, from epoch 1 C5 and the head" in output and "2 traces" in output
+        assert "from epoch 1 the head alone, from epoch 2 C5 and the head" in output and "2 traces" in output
         assert sorted(Bundle(tmp_path / out / "bundle").labels) == sorted(NAMES)
     models = [keras.saving.load_model(tmp_path / out / "model.keras", compile=False) for out in ("first", "second")]
     same = [

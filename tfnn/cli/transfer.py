@@ -50,8 +50,8 @@ def add_arguments(parser):
     add(
         "--unfreeze",
         metavar="N|all|E:N,...",
-        help="train the last N stages with the head, for the second half of the epochs; or from epoch E (the first is 0) on"
-        " (default: by the number of images for each class; all from the start without weights)",
+        help="train the last N stages with the head, for the second half of the epochs; or once E epochs are done, such as"
+        " 10:1,15:all (default: by the number of images for each class; all from the start without weights)",
     )
     add("--batch-size", type=int, metavar="B", help="examples of one update (default 32, or all where there are fewer)")
     add("--optimizer", choices=transfer_recipe.OPTIMIZERS, default="adam", help="momentum of the others is 0.9 (default adam)")
