@@ -1,5 +1,6 @@
 """`tfnn transfer`: one whole run on images of digits, with a network of a moment in the place of a large one."""
 
+import argparse
 import contextlib
 import csv
 import io
@@ -260,8 +261,32 @@ def test_options_that_do_not_fit_are_refused_in_one_line(run, images, tmp_path, 
         assert message in refused(capsys, "transfer", *out, *given)
         assert not (tmp_path / "run").exists()
     assert "--data is wanted" in refused(capsys, "transfer")
+    assert "--demo takes --seed and --out alone: leave out --backbone, --skip-bad-images" in refused(
+        capsys, "transfer", "--demo", "--seed", 2, "--skip-bad-images", "--backbone", "ResNet50", "--out", tmp_path / "run"
+    )
     assert "it is a run of tfnn transfer, not of tfnn train" in refused(capsys, "train", "--resume", run[0])
     assert "--seed 2 contradicts" in refused(capsys, "transfer", "--resume", run[0], "--seed", 2)
+
+
+def test_weights_that_cannot_be_had_are_refused_before_any_image_is_read(tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(keras.utils, "get_file", lambda *_, **__: exec('raise Exception("URL fetch failure")'))
+    (tmp_path / "data" / "cat").mkdir(parents=True)
+    (tmp_path / "data" / "cat" / "0.png").write_text("no image")
+    (tmp_path / "data.csv").write_text("path,label\nmissing.png,cat\n")
+    for data in "data", "data.csv":
+        for size in [], ["--image-size", 32]:
+            assert "put that file at " in refused(capsys, "transfer", "--data", tmp_path / data, *BASE, *size)
+
+
+def test_weights_for_arrays_are_those_of_the_size_of_their_images(monkeypatch):
+    asked, known = [], tfnn.transfer.backbone("MobileNetV2")
+    monkeypatch.setattr(keras.utils, "get_file", lambda name, *_, **__: asked.append(name))
+    options = argparse.Namespace(weights="imagenet", data="digits", image_size=None)
+    transfer_recipe.find_weights(options, known)
+    assert asked == [], "arrays tell their size when they are read"
+    options.image_size = 96
+    transfer_recipe.find_weights(options, known)
+    assert asked == [known.files[96][0]]
 
 
 @pytest.mark.parametrize(

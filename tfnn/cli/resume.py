@@ -43,9 +43,15 @@ def options_of(folder, given, command):
         wanted = folder if name == "out" else options.get(name)
         same = pathlib.Path(value).resolve() == pathlib.Path(wanted).resolve() if name == "out" else value == wanted
         if not same:
-            option = f"--{name.replace('_', '-')}"
-            raise ValueError(f"{option} {value} contradicts the run in {folder}, which has {wanted}: leave {option} out")
+            raise ValueError(
+                f"{option(name)} {value} contradicts the run in {folder}, which has {wanted}: leave {option(name)} out"
+            )
     return options | {"out": folder, "resume": folder}
+
+
+def option(name):
+    """As it is typed."""
+    return f"--{name.replace('_', '-')}"
 
 
 def given_among(words, add_arguments):

@@ -30,7 +30,6 @@ from tfnn.data import imbalance
 from tfnn.diagnose import interval
 from tfnn.diagnose.accuracy import probabilities
 from tfnn.diagnose.by_class import by_class, table
-from tfnn.transfer.weights import source
 
 MOST_CLASSES = 100  # of a confusion matrix that can be looked at
 
@@ -80,6 +79,8 @@ def run(options):
     if options.demo:
         from tfnn.cli import transfer_demo
 
+        if others := sorted(resume.given_among(options.words, add_arguments).keys() - {"demo", "seed", "out"}):
+            raise ValueError(f"--demo takes --seed and --out alone: leave out {', '.join(map(resume.option, others))}")
         return transfer_demo.run(options)
     options = resume.resumed(options, "transfer", add_arguments)
     known = checked(options)
@@ -117,14 +118,13 @@ def checked(options):
     if not options.data:
         raise ValueError("--data is wanted: a folder with one sub-folder of images for each class (or --demo)")
     known = transfer.backbone(options.backbone)
-    if options.weights not in transfer_recipe.WEIGHTS:
-        source(options.weights)
     augmentation.fill_in(options)
     if options.learning_rate is None:
         options.learning_rate = 1e-3 if options.optimizer == "adam" else 1e-2
     if options.stage_decay is None:
         options.stage_decay = 1.0 if options.weights == "none" else 1 / 2.6
     check(options, known)
+    transfer_recipe.find_weights(options, known)
     if options.unfreeze is not None and not hasattr(options, "plan"):
         options.plan = unfreezing.plan_of(options.unfreeze, options.epochs, len(known.stages))
     return known

@@ -1,5 +1,7 @@
 """What `tfnn transfer` does with its options, as a few calls that any program can make."""
 
+import pathlib
+
 import keras
 
 import tfnn
@@ -7,10 +9,26 @@ from tfnn import transfer
 from tfnn.cli import augmentation, recipe, train
 from tfnn.cli.export import labels_in
 from tfnn.data import balanced_class_weight, rgb
+from tfnn.data.load import NAMED
+from tfnn.transfer.weights import source
 
 OPTIMIZERS = {"adam": tfnn.optimizers.Adam} | recipe.OPTIMIZERS
 WEIGHTS = "imagenet", "none"
 IN_MEMORY = 2**31  # bytes of pixels; images that are more stay in their files
+
+
+def find_weights(options, known):
+    """Refuses weights that are not to be had; downloads ImageNet's where the size of the images is known without the data."""
+    if options.weights not in WEIGHTS:
+        source(options.weights)
+    elif options.weights == "imagenet" and (options.image_size or of_files(options.data)):
+        size = options.image_size or known.input_size
+        known.imagenet((size, size, 3))
+
+
+def of_files(data):
+    """Whether `--data` is images in files, which take the size that they are asked for; arrays have their own."""
+    return data not in NAMED and (pathlib.Path(data).is_dir() or pathlib.Path(data).suffix.lower() == ".csv")
 
 
 def read(options, known):

@@ -116,8 +116,7 @@ class Backbone:
         """
         shape = self.checked(input_shape, weights)
         if weights == "imagenet":
-            height, width, _ = shape
-            weights = fetched(*self.files.get(height if height == width else None, self.files[self.input_size]))
+            weights = self.imagenet(shape)
         elif weights is not None:
             weights = source(weights)  # before the network is built, which takes a while
         with warnings.catch_warnings():
@@ -127,6 +126,16 @@ class Backbone:
         if weights is not None:
             load_weights(model, weights)
         return model
+
+    def imagenet(self, input_shape=None):
+        """The file of ImageNet's weights for images of this shape, in Keras's cache or downloaded to it, as `build` takes it.
+
+        Raises:
+            ValueError: for an input that the network cannot take, and for a file in the cache that is not Keras's.
+            ConnectionError: where the file is neither in the cache nor to be had.
+        """
+        height, width, _ = self.checked(input_shape, "imagenet")
+        return fetched(*self.files.get(height if height == width else None, self.files[self.input_size]))
 
     def checked(self, input_shape, weights):
         shape = (self.input_size, self.input_size, 3) if input_shape is None else tuple(input_shape)
