@@ -294,8 +294,9 @@ def test_tabs_and_semicolons_part_a_table_too(pictures, delimiter):
 def test_table_refuses(pictures):
     good = rows(pictures)
     for lines, head, message in [
-        ([], "path,label", "wanted are rows below a first line with the columns path and label"),
-        (good, "file,label", "wanted are rows below"),
+        ([], "path,label", "no rows below its first line"),
+        ([], "", "its first line must name the columns path and label, it names none"),
+        (good, "Path,Label", "must name the columns path and label, it names Path, Label"),
         ([*good, ",dark"], "path,label", "row 21 lacks a path"),
         ([*good, "squares/dark/1.PNG"], "path,label", "row 21 lacks a label"),
         (good[:10], "path,label", "at least 2 classes, found 1: dark"),
@@ -322,8 +323,16 @@ def test_balanced_weights_make_classes_count_alike():
     sums = [weights[label] * np.sum(labels == label) for label in range(3)]
     np.testing.assert_allclose(sums, 100 / 3)
     assert weights == pytest.approx({0: 10 / 3, 1: 5 / 3, 2: 10 / 21})
-    for labels, classes in ([0, 2], None), ([0, 1], 3), ([], None), ([], 2):
-        with pytest.raises(ValueError, match="have no examples"):
+    assert weights == tfnn.data.balanced_class_weight(labels, ["a", "b", "c"])
+    for labels, classes, missing in (
+        ([0, 2], None, "1"),
+        ([0, 1], 3, "2"),
+        ([0, 1, 4], 2, "2, 3"),
+        ([1], ["cat", "dog", "cow"], "cat, cow"),
+        ([], None, "all"),
+        ([], 2, "0, 1"),
+    ):
+        with pytest.raises(ValueError, match=f"without examples, so that no weight balances them: {missing}$"):
             tfnn.data.balanced_class_weight(np.array(labels, int), classes)
 
 

@@ -69,7 +69,7 @@ def train_stages(model, data, options, callbacks=(), verbose=0, resume=None):
         verbose,
         [transfer.Unfreeze(options.plan), *callbacks],
         validation_data=examples(data.validation),
-        class_weight=balanced_class_weight(data.train.y, len(data.class_names)) if options.class_weight == "balanced" else None,
+        class_weight=balanced_class_weight(data.train.y, data.class_names) if options.class_weight == "balanced" else None,
         augment=augmentation.steps_of(options, data.value_range) or None,
         seed=options.seed,
         resume=resume,
