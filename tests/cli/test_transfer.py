@@ -168,6 +168,9 @@ def test_an_interrupted_run_goes_on_to_the_same_bits(run, images, monkeypatch):
     code, output = ran(*options(images, folder))
     assert code == 130 and "interrupted" in output and f"transfer --resume {folder}" in output
     assert "features of 70 images kept" in output and result_of(folder)["bundle"] is None
+    config = json.loads((folder / "config.json").read_text())
+    assert config.pop("cache_size") == 1000  # of a run before there was this option
+    (folder / "config.json").write_text(json.dumps(config))
     monkeypatch.undo()
     keras.applications.MobileNetV3Small = small
     code, output = ran("--resume", folder, "--epochs", 8)
@@ -255,6 +258,7 @@ def test_options_that_do_not_fit_are_refused_in_one_line(run, images, tmp_path, 
         ([*none, "--learning-rate", "nan"], "--learning-rate nan"),
         ([*none, "--dropout", 1], "--dropout 1 must be"),
         ([*none, "--copies", -1], "--copies -1"),
+        ([*none, "--cache-size", 0], "--cache-size 0 must be at least 1"),
         ([*none, "--zoom", 2], "--zoom 2 must be between 0 and 1"),
         ([*none, "--cache", "/proc/features"], "/proc/features: cannot be written"),
     ):
@@ -296,6 +300,13 @@ def test_weights_for_arrays_are_those_of_the_size_of_their_images(monkeypatch):
 def test_a_number_of_stages_waits_for_the_head_and_a_plan_says_when(text, plan):
     assert plan_of(text, epochs=9, stages=5) == plan
     assert list(plan_of(text, epochs=9, stages=5)) == sorted(plan)
+
+
+def test_the_cache_takes_the_size_that_is_given_for_it():
+    given = argparse.Namespace(cache="memory", cache_size=3, copies=4, plan={0: 0, 3: 2})
+    assert transfer_recipe.cache(given).store.max_bytes == 3_000_000
+    given.plan = {0: "all"}
+    assert transfer_recipe.cache(given) is None
 
 
 def test_plans_in_words():

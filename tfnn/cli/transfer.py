@@ -65,6 +65,7 @@ def add_arguments(parser):
     add("--seed", type=int, default=1, help="of initial weights and order: the same seed, the same weights (default 1)")
     add = parser.add_argument_group("features of the frozen network").add_argument
     add("--cache", default="memory", metavar="DIR", help="where they are kept: a folder, memory or none (default memory)")
+    add("--cache-size", type=int, default=1000, metavar="MB", help="kept at most; the oldest make room (default 1000)")
     add("--copies", type=int, default=4, metavar="K", help="augmented ones of each image; 0: no cache then (default 4)")
     augmentation.add_arguments(parser.add_argument_group("augmentation").add_argument, asked=False)
     add = parser.add_argument_group("where").add_argument
@@ -143,6 +144,8 @@ def check(options, known):
         raise ValueError(f"--stage-decay {options.stage_decay:g} must be above 0 and at most 1")
     if not 0 <= options.dropout < 1:
         raise ValueError(f"--dropout {options.dropout:g} must be at least 0 and below 1")
+    if options.cache_size < 1:
+        raise ValueError(f"--cache-size {options.cache_size} must be at least 1 (MB)")
     if options.copies < 0:
         raise ValueError(f"--copies {options.copies} must not be negative")
     if not 0 <= options.seed < 2**31:

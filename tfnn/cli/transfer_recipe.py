@@ -81,4 +81,5 @@ def cache(options):
     """What keeps features while the head is trained alone, or None."""
     if options.cache == "none" or 0 not in options.plan.values():
         return None
-    return transfer.FeatureCache(None if options.cache == "memory" else options.cache, options.copies or None)
+    directory = None if options.cache == "memory" else options.cache
+    return transfer.FeatureCache(directory, options.copies or None, options.cache_size * 10**6)
