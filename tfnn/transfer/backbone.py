@@ -58,6 +58,8 @@ class Backbone:
         any_channels: whether it takes images of other than 3 channels (without ImageNet's weights).
         preprocessing: "caffe" (BGR minus its mean), "tf" (−1 to 1), "torch" (0 to 1, standardised by channel), or "inside",
             where the network's own first layers do it.
+        feature_layer: name of the last layer but the pooling, of as many channels as there are features. Of one without a name
+            of its own ("activation_17" of MobileNetV3Small) in a fresh session: Keras numbers on where it has built others.
         features: width of the pooled features.
         stages: {name: parameters} of the blocks that are frozen or trained as one, from input to output.
         activations: numbers that all layers put out for one image of `input_size`.
@@ -69,6 +71,7 @@ class Backbone:
     minimum_size: int
     any_channels: bool
     preprocessing: str
+    feature_layer: str
     features: int
     stages: Mapping
     activations: int
