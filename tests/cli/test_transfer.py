@@ -16,7 +16,7 @@ import pytest
 import tensorflow as tf
 
 import tfnn
-from tests.cli.test_cli import refused
+from tests.cli.test_cli import blank, refused
 from tfnn.cli import main, transfer_recipe
 from tfnn.cli.mistakes import worst_first
 from tfnn.cli.unfreezing import plan_of, words
@@ -280,6 +280,24 @@ def test_weights_that_cannot_be_had_are_refused_before_any_image_is_read(tmp_pat
     for data in "data", "data.csv":
         for size in [], ["--image-size", 32]:
             assert "put that file at " in refused(capsys, "transfer", "--data", tmp_path / data, *BASE, *size)
+
+
+def test_arrays_keep_their_size_from_the_smallest_of_the_network_on(tmp_path):
+    blank(tmp_path, x_train=np.random.rand(9, 40, 20, 1), x_test=np.zeros((4, 40, 20, 1)))
+    given = argparse.Namespace(data=str(tmp_path / "set.npz"), labels=None, skip_bad_images=False, image_size=None)
+    known = tfnn.transfer.backbone("MobileNetV2")
+    assert transfer_recipe.read(given, known).image_shape == (40, 32, 3)
+    given.image_size = 48
+    assert transfer_recipe.read(given, known).image_shape == (48, 48, 3)
+
+
+def test_the_backbone_of_a_run_comes_back_from_a_bundle_that_keeps_its_variables(run, tmp_path):
+    assert main(["export", str(run[0]), str(tmp_path / "bundle"), "--no-freeze", "--no-fold", "--no-warmup"]) == 0
+    network = small(input_shape=(32, 32, 3))
+    tfnn.transfer.load_weights(network, tmp_path / "bundle")
+    trained = keras.saving.load_model(run[0] / "model.keras", compile=False)
+    expected = trained.get_layer("C1").get_weights() + trained.get_layer("C5").get_weights()
+    assert all(any(np.array_equal(a, b) for b in network.get_weights()) for a in expected)
 
 
 def test_weights_for_arrays_are_those_of_the_size_of_their_images(monkeypatch):

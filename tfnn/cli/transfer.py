@@ -2,7 +2,7 @@
 
 DATA is a folder with one sub-folder of images for each class, a .csv file with the columns path and label, or what
 tfnn train takes. The network is one of keras.applications (tfnn backbones lists them); its weights are ImageNet's,
-which are downloaded once, or those of a file, a run or a bundle. The head is trained first, while the network is
+which are downloaded once, or those of a file or of an earlier run (--weights). The head is trained first, while the network is
 frozen and its features are computed once; then its last stages with the head, the fewer the less data there are.
 
 A run that was killed goes on with --resume, to the last bit of the weights that it would have reached.
@@ -42,7 +42,12 @@ def add_arguments(parser):
     add("--image-size", type=int, metavar="N", help="height and width (default the network's; of arrays their own)")
     add = parser.add_argument_group("model").add_argument
     add("--backbone", default="MobileNetV2", metavar="NAME", help="the network (default MobileNetV2)")
-    add("--weights", default="imagenet", metavar="W", help="imagenet, none, a file, a run or a bundle (default imagenet)")
+    add(
+        "--weights",
+        default="imagenet",
+        metavar="W",
+        help="imagenet, none, a file, the folder of a run, or a bundle of tfnn export --no-freeze --no-fold (default imagenet)",
+    )
     add("--dropout", type=float, default=0.2, metavar="P", help="part of the features dropped in training (default 0.2)")
     add = parser.add_argument_group("training").add_argument
     add("--epochs", type=int, default=20, help="passes over the training part, all stages together (default 20)")

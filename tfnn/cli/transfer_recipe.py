@@ -32,11 +32,11 @@ def of_files(data):
 
 
 def read(options, known):
-    """The data in the form that the backbone takes. Files are read at its own size, arrays keep theirs where that will do."""
+    """The data in the form that the backbone takes: files at its own size, arrays at theirs, or at its smallest."""
     size = options.image_size or known.input_size
     data = train.read(options, image_size=(size, size), class_names=labels_in(options.labels), stream=IN_MEMORY)
     if not options.image_size and not data.train.files:
-        size = max(known.minimum_size, *data.image_shape[:2])
+        return rgb(data, tuple(max(known.minimum_size, side) for side in data.image_shape[:2]))
     options.image_size = size
     return rgb(data, (size, size))
 
