@@ -22,7 +22,7 @@ def test_train_tells_what_it_runs_on_and_what_came_of_it(run):
     folder, output = run
     for line in (
         "data    digits: 1257 train, 180 validation, 360 test; images 8×8×1, 10 classes",
-        "batch   32, 64 from epoch 1, 128 from epoch 2",
+        "batch   32, 64 from epoch 2, 128 from epoch 3",
         "device  CPU, TensorFlow's choice of threads",
         "tfnn.fit on CPU, float32, batch 32 = 32 × 1, XLA on (dense layers",
         "Epoch 3/3",
@@ -158,7 +158,7 @@ def test_bad_options_are_refused_in_one_line(tmp_path, capsys):
         (["--learning-rate", 0], "--learning-rate 0"),
         (["--l2", -1], "--l2 -1"),
         (["--learning-rate", "nan"], "--learning-rate nan"),
-        (["--grow-batch", "99:64"], "--grow-batch 99:64: the epochs of this run are 0 to 29"),
+        (["--grow-batch", "99:64"], "--grow-batch 99:64: a run of 30 epochs takes 0 to 29"),
         (["--model", "mlp", "--epochs", 2, "--learning-rate", 1e30], "not finite at epoch 0, update 2"),
         (["--seed", -1], "--seed -1"),
         (["--model", "transformer"], "--model transformer: neither resnet nor mlp nor a .keras file"),

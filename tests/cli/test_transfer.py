@@ -1,5 +1,6 @@
 """`tfnn transfer`: one whole run on images of digits, with a network of a moment in the place of a large one."""
 
+import argparse
 import contextlib
 import csv
 import io
@@ -15,7 +16,7 @@ import pytest
 import tensorflow as tf
 
 import tfnn
-from tests.cli.test_cli import refused
+from tests.cli.test_cli import blank, refused
 from tfnn.cli import main, transfer_recipe
 from tfnn.cli.mistakes import worst_first
 from tfnn.cli.unfreezing import plan_of, words
@@ -70,7 +71,7 @@ def ran(*arguments):
 
 
 def options(images, folder):
-    plan = ["--weights", "none", "--unfreeze", "0:0,2:all", "--epochs", 8, "--learning-rate", 0.01, "--image-size", 32]
+    plan = ["--weights", "none", "--unfreeze", "2:all", "--epochs", 8, "--learning-rate", 0.01, "--image-size", 32]
     return [
         "--data",
         images,
@@ -102,7 +103,7 @@ def test_it_tells_what_is_trained_when_and_what_came_of_it(run):
     for line in (
         "data    digits: 70 train, 10 validation, 20 test; images 32×32×3",
         "classes 3 classes of 14 (eight) to 28 (five) training images, 1 : 2, weighted alike",
-        "trained from epoch 0 the head alone, from epoch 2 C1 C2 C3 C4 C5 and the head",
+        "trained from epoch 1 the head alone, from epoch 3 C1 C2 C3 C4 C5 and the head",
         "features of 70 images computed",
         "Epoch 8/8",
         "validation accuracy ",
@@ -167,6 +168,9 @@ def test_an_interrupted_run_goes_on_to_the_same_bits(run, images, monkeypatch):
     code, output = ran(*options(images, folder))
     assert code == 130 and "interrupted" in output and f"transfer --resume {folder}" in output
     assert "features of 70 images kept" in output and result_of(folder)["bundle"] is None
+    config = json.loads((folder / "config.json").read_text())
+    assert config.pop("cache_size") == 1000  # of a run before there was this option
+    (folder / "config.json").write_text(json.dumps(config))
     monkeypatch.undo()
     keras.applications.MobileNetV3Small = small
     code, output = ran("--resume", folder, "--epochs", 8)
@@ -197,7 +201,7 @@ def test_a_backbone_of_an_earlier_run_is_taken_over_and_stays_frozen_with_images
 def test_arrays_become_colour_and_their_bundle_takes_photographs_as_theirs_does(tmp_path):
     what = ["--weights", "none", "--epochs", 1, "--cache", "none", "--batch-size", 256]
     code, output = ran("--data", "digits", *BASE, *what, "--out", tmp_path / "run")
-    assert code == 0 and "images 32×32×3" in output and "from epoch 0 C1 C2 C3 C4 C5 and the head" in output
+    assert code == 0 and "images 32×32×3" in output and "from epoch 1 C1 C2 C3 C4 C5 and the head" in output
     image = tfnn.data.digits().test.x[:1].repeat(12, 1).repeat(12, 2) * 15
     light, dark = (Bundle(tmp_path / "run" / "bundle").ask("serving_default", image=one) for one in (image, 255 - image))
     np.testing.assert_allclose(light["probabilities"], dark["probabilities"], atol=0.1)
@@ -217,11 +221,11 @@ def test_data_that_cannot_be_trained_on_is_refused_in_one_line(images, tmp_path,
     for data, message in (
         ([tmp_path / "nowhere"], "nowhere: neither a data set"),
         ([tmp_path / "one"], "one: a classifier needs at least 2 classes, found 1: five"),
-        ([tmp_path / "empty"], "empty: six: 0 readable images; a class needs at least 3"),
+        ([tmp_path / "empty"], "empty: six: 0 different images; a class needs at least 3"),
         ([tmp_path / "bad"], "not readable images; mend or remove 2 of 100 files, or pass --skip-bad-images"),
         ([tmp_path / "case"], "the classes 'Three' and 'three' differ in case only"),
         ([images, "--labels", tmp_path / "labels.txt"], "three are none of the classes five, eight"),
-        ([images, "--labels", tmp_path / "more.txt"], "seven: 0 readable images"),
+        ([images, "--labels", tmp_path / "more.txt"], "seven: 0 different images"),
         ([images, "--labels", tmp_path / "no.txt"], "no.txt: No such file"),
         (["digits", "--labels", tmp_path / "labels.txt"], "class_names are for a folder or a .csv file"),
     ):
@@ -243,9 +247,9 @@ def test_options_that_do_not_fit_are_refused_in_one_line(run, images, tmp_path, 
             "no weights for small: layer conv1 wants (3, 3, 3, 8), the file holds",
         ),
         ([*none, "--image-size", 16], "--image-size 16: MobileNetV3Small takes images of at least 32 × 32"),
-        ([*none, "--unfreeze", "some"], "--unfreeze some: wanted is 0 to 5, all, or epochs and stages such as 0:0,10:1,15:all"),
+        ([*none, "--unfreeze", "some"], "--unfreeze some: wanted is 0 to 5, all, or epochs and stages such as 10:1,15:all"),
         ([*none, "--unfreeze", 6], "--unfreeze 6: this backbone has 5 stages, got 6"),
-        ([*none, "--unfreeze", "0:0,20:1"], "--unfreeze 0:0,20:1: the epochs of this run are 0 to 19"),
+        ([*none, "--unfreeze", "0:0,20:1"], "--unfreeze 0:0,20:1: a run of 20 epochs takes 0 to 19 before a colon, got 20"),
         ([*none, "--unfreeze", "0:1,0:2"], "an epoch stands there twice"),
         ([*none, "--unfreeze", 1, "--epochs", 1], "--unfreeze 1: no epoch follows that of the head"),
         ([*none, "--epochs", 0], "--epochs 0 must be at least 1"),
@@ -254,28 +258,78 @@ def test_options_that_do_not_fit_are_refused_in_one_line(run, images, tmp_path, 
         ([*none, "--learning-rate", "nan"], "--learning-rate nan"),
         ([*none, "--dropout", 1], "--dropout 1 must be"),
         ([*none, "--copies", -1], "--copies -1"),
+        ([*none, "--cache-size", 0], "--cache-size 0 must be at least 1"),
         ([*none, "--zoom", 2], "--zoom 2 must be between 0 and 1"),
         ([*none, "--cache", "/proc/features"], "/proc/features: cannot be written"),
     ):
         assert message in refused(capsys, "transfer", *out, *given)
         assert not (tmp_path / "run").exists()
     assert "--data is wanted" in refused(capsys, "transfer")
+    assert "--demo takes --seed and --out alone: leave out --backbone, --skip-bad-images" in refused(
+        capsys, "transfer", "--demo", "--seed", 2, "--skip-bad-images", "--backbone", "ResNet50", "--out", tmp_path / "run"
+    )
     assert "it is a run of tfnn transfer, not of tfnn train" in refused(capsys, "train", "--resume", run[0])
     assert "--seed 2 contradicts" in refused(capsys, "transfer", "--resume", run[0], "--seed", 2)
 
 
+def test_weights_that_cannot_be_had_are_refused_before_any_image_is_read(tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(keras.utils, "get_file", lambda *_, **__: exec('raise Exception("URL fetch failure")'))
+    (tmp_path / "data" / "cat").mkdir(parents=True)
+    (tmp_path / "data" / "cat" / "0.png").write_text("no image")
+    (tmp_path / "data.csv").write_text("path,label\nmissing.png,cat\n")
+    for data in "data", "data.csv":
+        for size in [], ["--image-size", 32]:
+            assert "put that file at " in refused(capsys, "transfer", "--data", tmp_path / data, *BASE, *size)
+
+
+def test_arrays_keep_their_size_from_the_smallest_of_the_network_on(tmp_path):
+    blank(tmp_path, x_train=np.random.rand(9, 40, 20, 1), x_test=np.zeros((4, 40, 20, 1)))
+    given = argparse.Namespace(data=str(tmp_path / "set.npz"), labels=None, skip_bad_images=False, image_size=None)
+    known = tfnn.transfer.backbone("MobileNetV2")
+    assert transfer_recipe.read(given, known).image_shape == (40, 32, 3)
+    given.image_size = 48
+    assert transfer_recipe.read(given, known).image_shape == (48, 48, 3)
+
+
+def test_the_backbone_of_a_run_comes_back_from_a_bundle_that_keeps_its_variables(run, tmp_path):
+    assert main(["export", str(run[0]), str(tmp_path / "bundle"), "--no-freeze", "--no-fold", "--no-warmup"]) == 0
+    network = small(input_shape=(32, 32, 3))
+    tfnn.transfer.load_weights(network, tmp_path / "bundle")
+    trained = keras.saving.load_model(run[0] / "model.keras", compile=False)
+    expected = trained.get_layer("C1").get_weights() + trained.get_layer("C5").get_weights()
+    assert all(any(np.array_equal(a, b) for b in network.get_weights()) for a in expected)
+
+
+def test_weights_for_arrays_are_those_of_the_size_of_their_images(monkeypatch):
+    asked, known = [], tfnn.transfer.backbone("MobileNetV2")
+    monkeypatch.setattr(keras.utils, "get_file", lambda name, *_, **__: asked.append(name))
+    options = argparse.Namespace(weights="imagenet", data="digits", image_size=None)
+    transfer_recipe.find_weights(options, known)
+    assert asked == [], "arrays tell their size when they are read"
+    options.image_size = 96
+    transfer_recipe.find_weights(options, known)
+    assert asked == [known.files[96][0]]
+
+
 @pytest.mark.parametrize(
     ("text", "plan"),
-    [("0", {0: 0}), ("2", {0: 0, 5: 2}), ("all", {0: 0, 5: "all"}), ("6:all,0:1", {0: 1, 6: "all"}), ("3:2", {3: 2})],
+    [("0", {0: 0}), ("2", {0: 0, 5: 2}), ("all", {0: 0, 5: "all"}), ("6:all,0:1", {0: 1, 6: "all"}), ("3:2", {0: 0, 3: 2})],
 )
 def test_a_number_of_stages_waits_for_the_head_and_a_plan_says_when(text, plan):
     assert plan_of(text, epochs=9, stages=5) == plan
     assert list(plan_of(text, epochs=9, stages=5)) == sorted(plan)
 
 
+def test_the_cache_takes_the_size_that_is_given_for_it():
+    given = argparse.Namespace(cache="memory", cache_size=3, copies=4, plan={0: 0, 3: 2})
+    assert transfer_recipe.cache(given).store.max_bytes == 3_000_000
+    given.plan = {0: "all"}
+    assert transfer_recipe.cache(given) is None
+
+
 def test_plans_in_words():
     assert words({0: 0, 5: 2, 7: "all"}, ("C1", "C2", "C3")) == (
-        "from epoch 0 the head alone, from epoch 5 C2 C3 and the head, from epoch 7 C1 C2 C3 and the head"
+        "from epoch 1 the head alone, from epoch 6 C2 C3 and the head, from epoch 8 C1 C2 C3 and the head"
     )
 
 
@@ -291,7 +345,7 @@ def test_a_real_network_and_its_weights_for_the_next_run(images, tmp_path):
     for weights, out in ("none", "first"), (tmp_path / "first", "second"):
         given = ["--weights", weights, "--epochs", "2", "--out", tmp_path / out]
         output = subprocess.run(list(map(str, [*command, *given])), check=True, capture_output=True, text=True).stdout
-        assert "from epoch 0 the head alone, from epoch 1 C5 and the head" in output and "2 traces" in output
+        assert "from epoch 1 the head alone, from epoch 2 C5 and the head" in output and "2 traces" in output
         assert sorted(Bundle(tmp_path / out / "bundle").labels) == sorted(NAMES)
     models = [keras.saving.load_model(tmp_path / out / "model.keras", compile=False) for out in ("first", "second")]
     same = [

@@ -160,7 +160,7 @@ def test_a_corrupt_image_is_named_or_skipped(pictures):
 def test_a_folder_of_unreadable_images_alone_is_refused(pictures):
     for file in [*pictures.rglob("*.jpg"), *pictures.rglob("*.PNG")]:
         file.write_bytes(b"no image")
-    with pytest.warns(UserWarning, match="skipped"), pytest.raises(ValueError, match="dark: 0 readable images"):
+    with pytest.warns(UserWarning, match="skipped"), pytest.raises(ValueError, match="dark: 0 different images, light: 0"):
         tfnn.data.folder(pictures, skip_bad_images=True)
 
 
@@ -192,6 +192,41 @@ def test_copies_of_an_image_fall_into_one_part(pictures):
         assert copies == {parts[str(file)]} == {alone[str(file)]}, "and the others stay where they were"
 
 
+def test_copies_do_not_make_a_class_large_enough(pictures):
+    for file in (pictures / "light").glob("[2-9].*"):
+        file.write_bytes((pictures / "light" / "1.PNG").read_bytes())
+    with pytest.raises(ValueError, match=r"squares: light: 2 different images; .*copies count once"):
+        tfnn.data.folder(pictures)
+
+
+def test_classes_of_the_same_few_images_are_refused(pictures):
+    for file in [*(pictures / "light").iterdir(), *(pictures / "dark").glob("[5-9].*")]:
+        file.unlink()
+    for file in (pictures / "dark").glob("[0-4].*"):
+        (pictures / "light" / file.name).write_bytes(file.read_bytes())
+    message = "squares: all classes together have 5 different images"
+    with pytest.warns(UserWarning, match="5 images stand in several classes"), pytest.raises(ValueError, match=message):
+        tfnn.data.folder(pictures)
+
+
+def test_images_of_formats_that_are_not_read_are_told_in_one_line(pictures):
+    for index in range(4):
+        (pictures / "dark" / f"{index}.heic").write_bytes(b"of a phone")
+        (pictures / "light" / f"{index}.TIF").write_bytes(b"of a scanner")
+    message = (
+        f"{pictures}: passed over 8 images of formats that are not read (.heic, .tif): dark/0.heic, dark/1.heic, dark/2.heic,"
+        " dark/3.heic, light/0.TIF and 3 more; convert them to PNG or JPEG"
+    )
+    with pytest.warns(UserWarning, match=f"^{re.escape(message)}$") as told:
+        data = tfnn.data.folder(pictures)
+    assert len(told) == 1 and len(in_part(data)) == 20
+
+
+def test_jfif_is_read_as_the_jpeg_it_is(pictures):
+    (pictures / "dark" / "0.jpg").rename(pictures / "dark" / "0.jfif")
+    assert str(pictures / "dark" / "0.jfif") in in_part(tfnn.data.folder(pictures))
+
+
 def test_an_image_in_two_classes_is_named(pictures):
     (pictures / "light" / "copy.PNG").write_bytes((pictures / "dark" / "1.PNG").read_bytes())
     with pytest.warns(UserWarning, match=r"in several classes: .*dark/1.PNG \(dark\), .*light/copy.PNG \(light\)$"):
@@ -213,7 +248,7 @@ def test_the_order_of_classes_can_be_given(pictures):
     assert all(("light", "dark")[label] in file for label, file in zip(data.train.y, data.train.files))
     with pytest.raises(ValueError, match="squares: light are none of the classes dark, grey"):
         tfnn.data.folder(pictures, class_names=["dark", "grey"])
-    with pytest.raises(ValueError, match="squares: grey: 0 readable images, white: 0 .*; a class needs at least 3"):
+    with pytest.raises(ValueError, match="squares: grey: 0 different images, white: 0 .*; a class needs at least 3"):
         tfnn.data.folder(pictures, class_names=["dark", "grey", "light", "white"])
     with pytest.raises(ValueError, match="named twice among dark, light, dark"):
         tfnn.data.folder(pictures, class_names=["dark", "light", "dark"])
@@ -259,13 +294,14 @@ def test_tabs_and_semicolons_part_a_table_too(pictures, delimiter):
 def test_table_refuses(pictures):
     good = rows(pictures)
     for lines, head, message in [
-        ([], "path,label", "wanted are rows below a first line with the columns path and label"),
-        (good, "file,label", "wanted are rows below"),
+        ([], "path,label", "no rows below its first line"),
+        ([], "", "its first line must name the columns path and label, it names none"),
+        (good, "Path,Label", "must name the columns path and label, it names Path, Label"),
         ([*good, ",dark"], "path,label", "row 21 lacks a path"),
         ([*good, "squares/dark/1.PNG"], "path,label", "row 21 lacks a label"),
         (good[:10], "path,label", "at least 2 classes, found 1: dark"),
         ([*good, "squares/dark/1.PNG,Dark"], "path,label", "'Dark' and 'dark' differ in case only"),
-        ([*good, "squares/dark/1.PNG,grey"], "path,label", "grey: 1 readable images; a class needs at least 3"),
+        ([*good, "squares/dark/1.PNG,grey"], "path,label", "grey: 1 different images; a class needs at least 3"),
         ([*good, "squares/dark/notes.txt,dark"], "path,label", "notes.txt: not a readable image"),
     ]:
         with pytest.raises(ValueError, match=f"list.csv: .*{message}"):
@@ -287,8 +323,16 @@ def test_balanced_weights_make_classes_count_alike():
     sums = [weights[label] * np.sum(labels == label) for label in range(3)]
     np.testing.assert_allclose(sums, 100 / 3)
     assert weights == pytest.approx({0: 10 / 3, 1: 5 / 3, 2: 10 / 21})
-    for labels, classes in ([0, 2], None), ([0, 1], 3), ([], None), ([], 2):
-        with pytest.raises(ValueError, match="have no examples"):
+    assert weights == tfnn.data.balanced_class_weight(labels, ["a", "b", "c"])
+    for labels, classes, missing in (
+        ([0, 2], None, "1"),
+        ([0, 1], 3, "2"),
+        ([0, 1, 4], 2, "2, 3"),
+        ([1], ["cat", "dog", "cow"], "cat, cow"),
+        ([], None, "all"),
+        ([], 2, "0, 1"),
+    ):
+        with pytest.raises(ValueError, match=f"without examples, so that no weight balances them: {missing}$"):
             tfnn.data.balanced_class_weight(np.array(labels, int), classes)
 
 
@@ -313,7 +357,7 @@ def test_folder_refuses(tmp_path, pictures):
         tfnn.data.folder(tmp_path / "split")
     for file in (pictures / "light").iterdir():
         file.unlink()
-    with pytest.raises(ValueError, match="light: 0 readable images; a class needs at least 3"):
+    with pytest.raises(ValueError, match="light: 0 different images; a class needs at least 3"):
         tfnn.data.folder(pictures)
     (pictures / "light").rmdir()
     with pytest.raises(ValueError, match="at least 2 classes, found 1: dark"):

@@ -303,6 +303,25 @@ def test_the_fingerprint_is_that_of_the_start_after_a_run():
     assert fingerprint(model) == before
 
 
+def test_rates_that_were_scaled_for_some_weights_belong_to_the_fingerprint():
+    def scaled(*factors, inside=lambda optimizer: optimizer):
+        model, part = mlp(name="d")(), tfnn.optimizers.SGD(0.1)
+        for weight, factor in zip(model.weights, factors):
+            part.scale_learning_rate([weight], factor)
+        return compiled(inside(part), lambda: model)
+
+    meta = capture(scaled(0.5, 0.25))[1]
+    assert differences(meta, scaled(0.5, 0.25)) == []
+    assert differences(capture(scaled())[1], scaled(1, 1)) == []
+    (found,) = differences(meta, scaled())
+    assert "d/kernel and 1 more are scaled otherwise: 1 times, the checkpoint's 0.5 times" in found
+    assert "d/bias is scaled otherwise: 0.3 times" in differences(meta, scaled(0.5, 0.3))[0]
+    inside = keras.optimizers.LossScaleOptimizer
+    assert "d/kernel is scaled" in differences(capture(scaled(inside=inside))[1], scaled(0.5, inside=inside))[0]
+    del meta["fingerprint"]["rates"]  # of an earlier version
+    assert differences(meta, scaled()) == []
+
+
 def test_a_digest_tells_data_apart():
     x, y = X.copy(), Y.copy()
     same = digest((x, y, None))

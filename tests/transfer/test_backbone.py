@@ -28,6 +28,7 @@ def test_every_model_of_keras_is_known():
 
 def check(name):
     """Builds one at its smallest size and holds it against Keras and against what is known of it."""
+    keras.backend.clear_session()
     one, constructor = backbone(name), constructors()[name]
     side = one.minimum_size
     pixels = np.random.RandomState(0).randint(0, 256, (2, side, side, 3)).astype(np.uint8)
@@ -38,6 +39,8 @@ def check(name):
     features = keras.ops.convert_to_numpy(model(one.preprocess(pixels), training=False))
     assert features.shape == (2, one.features) == (2, model.output_shape[-1])
     assert np.isfinite(features).all() and np.ptp(features) > 0
+    assert model.get_layer(one.feature_layer).output.shape[-1] == one.features
+    assert make_backbones.feature_layer(model) == one.feature_layer
     found = check_partition(model)
     assert 4 <= len(found) <= 8
     assert {stage.name: stage.parameters for stage in found} == dict(one.stages)
@@ -133,7 +136,7 @@ def test_memory_is_that_of_weights_and_outputs():
     x = keras.layers.Conv2D(4, 3, 2)(inputs)  # 3 × 3 × 4
     x = keras.Sequential([keras.layers.Conv2D(5, 3), keras.layers.ReLU()])(x)  # 5 and 5
     assert make_backbones.activations(keras.Model(inputs, x)) == 192 + 36 + 10
-    one = Backbone("toy", 8, 8, False, "tf", 5, {"C1": 100, "C2": 20}, 238, {})
+    one = Backbone("toy", 8, 8, False, "tf", "relu", 5, {"C1": 100, "C2": 20}, 238, {})
     assert one.memory() == 4 * (120 + 238) and one.memory(batch_size=10) == 4 * (120 + 2380)
 
 

@@ -121,6 +121,7 @@ def test_the_readmes_example_runs(tmp_path, monkeypatch):
 
 
 def test_the_head_starts_with_all_classes_alike():
+    assert classifier(compile=False).output_shape == tfnn.transfer.classifier(body(), 10.0).output_shape
     np.testing.assert_allclose(classifier(compile=False)(X), 0.1, rtol=1e-6)
     started = classifier(compile=False, kernel_initializer=tfnn.initializers.HeNormal(seed=1)).get_layer("head").kernel
     assert abs(np.std(started) / np.sqrt(2 / 12) - 1) < 0.3
@@ -134,6 +135,9 @@ def test_the_head_starts_with_all_classes_alike():
             "no backbone 'MobileNet2' in keras.applications; near are MobileNet",
         ),
         (lambda: tfnn.transfer.classifier(body(), 1), "classes=1 must be an integer of at least 2"),
+        (lambda: tfnn.transfer.classifier(body(), "five"), "classes='five' must be an integer of at least 2"),
+        (lambda: tfnn.transfer.classifier(body(), None), "classes=None must be an integer"),
+        (lambda: tfnn.transfer.classifier(body(), float("inf")), "classes=inf must be an integer"),
         (lambda: tfnn.transfer.classifier(body(), 3, (8, 8, 1)), "belong to a backbone that is given by name"),
         (
             lambda: tfnn.transfer.classifier(body(), 3, unfreeze=4),

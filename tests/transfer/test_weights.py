@@ -136,7 +136,7 @@ def test_a_deeper_backbone_is_not_taken_for_its_beginning(tmp_path):
 
 def test_a_frozen_bundle_says_so(tmp_path):
     path = tfnn.export(nested(tower()), tmp_path / "bundle")
-    with pytest.raises(ValueError, match="frozen: its weights are constants; give the run's folder or its model.keras"):
+    with pytest.raises(ValueError, match="frozen: its weights are .*, or a bundle .* --no-freeze --no-fold"):
         load_weights(tower(), path)
 
 

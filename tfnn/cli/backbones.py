@@ -1,13 +1,21 @@
 """List the networks that can be transferred, or what is known of one of them.
 
 They are those of keras.applications, without their heads. Memory is that of the weights and of all layers' outputs for one
-image of the given size, in float32.
+image of the given size, in float32. ImageNet's weights, those for that size, lie in Keras's cache or are downloaded once.
 """
 
 from tfnn import transfer
 from tfnn.diagnose.table import aligned
 from tfnn.transfer.imagenet import cache
 from tfnn.transfer.preprocess import MODES
+
+
+def weights(one):
+    """Whether ImageNet's weights for images of the network's own size are there."""
+    if one.input_size not in one.files:
+        return "none"
+    return "cached" if (cache() / one.files[one.input_size][0]).exists() else "download"
+
 
 COLUMNS = (
     ("name", "<", lambda one: one.name),
@@ -18,6 +26,7 @@ COLUMNS = (
     ("stages", "<", lambda one: " ".join(one.stages)),
     ("preprocessing", "<", lambda one: one.preprocessing),
     ("memory", ">", lambda one: megabytes(one.memory())),
+    ("imagenet", "<", weights),
 )
 
 
@@ -44,7 +53,7 @@ def details(one):
         ("network", f"keras.applications.{one.name}, {one.parameters:,} parameters"),
         ("images", f"{one.input_size} × {one.input_size}, at least {one.minimum_size} × {one.minimum_size}; {channels}"),
         ("preprocessing", f"{one.preprocessing}: {MODES[one.preprocessing].__doc__}"),
-        ("features", str(one.features)),
+        ("features", f"{one.features}, of the layer {one.feature_layer}"),
         ("memory", f"{megabytes(4 * one.parameters)}, and {megabytes(4 * one.activations)} for each image"),
     ]
     for stage, parameters in one.stages.items():

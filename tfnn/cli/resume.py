@@ -13,7 +13,8 @@ def resumed(options, command, add_arguments):
         return options
     given = given_among(options.words, add_arguments)
     del given["resume"]
-    return argparse.Namespace(**options_of(options.resume, given, command))
+    defaults = vars(parser_of(add_arguments).parse_args([]))  # of options that came later than the run
+    return argparse.Namespace(**(defaults | options_of(options.resume, given, command)))
 
 
 def options_of(folder, given, command):
@@ -43,14 +44,25 @@ def options_of(folder, given, command):
         wanted = folder if name == "out" else options.get(name)
         same = pathlib.Path(value).resolve() == pathlib.Path(wanted).resolve() if name == "out" else value == wanted
         if not same:
-            option = f"--{name.replace('_', '-')}"
-            raise ValueError(f"{option} {value} contradicts the run in {folder}, which has {wanted}: leave {option} out")
+            raise ValueError(
+                f"{option(name)} {value} contradicts the run in {folder}, which has {wanted}: leave {option(name)} out"
+            )
     return options | {"out": folder, "resume": folder}
+
+
+def option(name):
+    """As it is typed."""
+    return f"--{name.replace('_', '-')}"
 
 
 def given_among(words, add_arguments):
     """{option: value} of those that stand among `words`, without the defaults of the others."""
-    parser = argparse.ArgumentParser()
-    add_arguments(parser)
+    parser = parser_of(add_arguments)
     nothing = argparse.Namespace(**dict.fromkeys(vars(parser.parse_args([]))))  # what is there takes no default
     return {name: value for name, value in vars(parser.parse_args(words, nothing)).items() if value is not None}
+
+
+def parser_of(add_arguments):
+    parser = argparse.ArgumentParser()
+    add_arguments(parser)
+    return parser

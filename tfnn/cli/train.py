@@ -36,7 +36,7 @@ def add_arguments(parser):
         "--grow-batch",
         type=growth,
         metavar="E:B,...",
-        help="from epoch E (the first is 0) on, batches of B; 'none' keeps the first size (default: twice the size after"
+        help="once E epochs are done, batches of B; 'none' keeps the first size (default: twice the size after"
         " 53%% of the epochs, four times after 77%%)",
     )
     add("--learning-rate", type=float, default=0.2, metavar="η", help="the rate that the cosine begins with (default 0.2)")
@@ -154,7 +154,8 @@ def check(options, data):
         raise ValueError(f"--learning-rate {options.learning_rate:g} must be positive and finite")
     for epoch, size in options.grow_batch.items():
         if not 0 <= epoch < options.epochs:
-            raise ValueError(f"--grow-batch {epoch}:{size}: the epochs of this run are 0 to {options.epochs - 1}")
+            most = options.epochs - 1
+            raise ValueError(f"--grow-batch {epoch}:{size}: a run of {most + 1} epochs takes 0 to {most} before a colon")
         if not options.batch_size <= size <= rows:
             raise ValueError(
                 f"--grow-batch {epoch}:{size}: the size must be between --batch-size {options.batch_size} and the {rows}"
@@ -198,7 +199,7 @@ def surroundings(model, threads):
 def introduction(options, data, model, where):
     parts = {"train": data.train, "validation": data.validation, "test": data.test}
     sizes = ", ".join(f"{len(part.y)} {name}" for name, part in parts.items())
-    grown = "".join(f", {size} from epoch {epoch}" for epoch, size in sorted(options.grow_batch.items()))
+    grown = "".join(f", {size} from epoch {epoch + 1}" for epoch, size in sorted(options.grow_batch.items()))
     return "\n".join(
         [
             f"tfnn {tfnn.__version__}, Keras {keras.__version__}, TensorFlow {tf.__version__}",

@@ -2,8 +2,9 @@
 
 DATA is a folder with one sub-folder of images for each class, a .csv file with the columns path and label, or what
 tfnn train takes. The network is one of keras.applications (tfnn backbones lists them); its weights are ImageNet's,
-which are downloaded once, or those of a file, a run or a bundle. The head is trained first, while the network is
-frozen and its features are computed once; then its last stages with the head, the fewer the less data there are.
+which are downloaded once, or those of a file or of an earlier run (--weights). The head is trained first, while the
+network is frozen and its features are computed once; then its last stages with the head, the fewer the less data
+there are.
 
 A run that was killed goes on with --resume, to the last bit of the weights that it would have reached.
 """
@@ -30,7 +31,6 @@ from tfnn.data import imbalance
 from tfnn.diagnose import interval
 from tfnn.diagnose.accuracy import probabilities
 from tfnn.diagnose.by_class import by_class, table
-from tfnn.transfer.weights import source
 
 MOST_CLASSES = 100  # of a confusion matrix that can be looked at
 
@@ -43,15 +43,20 @@ def add_arguments(parser):
     add("--image-size", type=int, metavar="N", help="height and width (default the network's; of arrays their own)")
     add = parser.add_argument_group("model").add_argument
     add("--backbone", default="MobileNetV2", metavar="NAME", help="the network (default MobileNetV2)")
-    add("--weights", default="imagenet", metavar="W", help="imagenet, none, a file, a run or a bundle (default imagenet)")
+    add(
+        "--weights",
+        default="imagenet",
+        metavar="W",
+        help="imagenet, none, a file, the folder of a run, or a bundle of tfnn export --no-freeze --no-fold (default imagenet)",
+    )
     add("--dropout", type=float, default=0.2, metavar="P", help="part of the features dropped in training (default 0.2)")
     add = parser.add_argument_group("training").add_argument
     add("--epochs", type=int, default=20, help="passes over the training part, all stages together (default 20)")
     add(
         "--unfreeze",
         metavar="N|all|E:N,...",
-        help="train the last N stages with the head, for the second half of the epochs; or from epoch E (the first is 0) on"
-        " (default: by the number of images for each class; all from the start without weights)",
+        help="train the last N stages with the head, for the second half of the epochs; or once E epochs are done, such as"
+        " 10:1,15:all (default: by the number of images for each class; all from the start without weights)",
     )
     add("--batch-size", type=int, metavar="B", help="examples of one update (default 32, or all where there are fewer)")
     add("--optimizer", choices=transfer_recipe.OPTIMIZERS, default="adam", help="momentum of the others is 0.9 (default adam)")
@@ -66,6 +71,7 @@ def add_arguments(parser):
     add("--seed", type=int, default=1, help="of initial weights and order: the same seed, the same weights (default 1)")
     add = parser.add_argument_group("features of the frozen network").add_argument
     add("--cache", default="memory", metavar="DIR", help="where they are kept: a folder, memory or none (default memory)")
+    add("--cache-size", type=int, default=1000, metavar="MB", help="kept at most; the oldest make room (default 1000)")
     add("--copies", type=int, default=4, metavar="K", help="augmented ones of each image; 0: no cache then (default 4)")
     augmentation.add_arguments(parser.add_argument_group("augmentation").add_argument, asked=False)
     add = parser.add_argument_group("where").add_argument
@@ -80,6 +86,8 @@ def run(options):
     if options.demo:
         from tfnn.cli import transfer_demo
 
+        if others := sorted(resume.given_among(options.words, add_arguments).keys() - {"demo", "seed", "out"}):
+            raise ValueError(f"--demo takes --seed and --out alone: leave out {', '.join(map(resume.option, others))}")
         return transfer_demo.run(options)
     options = resume.resumed(options, "transfer", add_arguments)
     known = checked(options)
@@ -117,14 +125,13 @@ def checked(options):
     if not options.data:
         raise ValueError("--data is wanted: a folder with one sub-folder of images for each class (or --demo)")
     known = transfer.backbone(options.backbone)
-    if options.weights not in transfer_recipe.WEIGHTS:
-        source(options.weights)
     augmentation.fill_in(options)
     if options.learning_rate is None:
         options.learning_rate = 1e-3 if options.optimizer == "adam" else 1e-2
     if options.stage_decay is None:
         options.stage_decay = 1.0 if options.weights == "none" else 1 / 2.6
     check(options, known)
+    transfer_recipe.find_weights(options, known)
     if options.unfreeze is not None and not hasattr(options, "plan"):
         options.plan = unfreezing.plan_of(options.unfreeze, options.epochs, len(known.stages))
     return known
@@ -143,6 +150,8 @@ def check(options, known):
         raise ValueError(f"--stage-decay {options.stage_decay:g} must be above 0 and at most 1")
     if not 0 <= options.dropout < 1:
         raise ValueError(f"--dropout {options.dropout:g} must be at least 0 and below 1")
+    if options.cache_size < 1:
+        raise ValueError(f"--cache-size {options.cache_size} must be at least 1 (MB)")
     if options.copies < 0:
         raise ValueError(f"--copies {options.copies} must not be negative")
     if not 0 <= options.seed < 2**31:

@@ -1,5 +1,7 @@
 """What `tfnn transfer` does with its options, as a few calls that any program can make."""
 
+import pathlib
+
 import keras
 
 import tfnn
@@ -7,18 +9,34 @@ from tfnn import transfer
 from tfnn.cli import augmentation, recipe, train
 from tfnn.cli.export import labels_in
 from tfnn.data import balanced_class_weight, rgb
+from tfnn.data.load import NAMED
+from tfnn.transfer.weights import source
 
 OPTIMIZERS = {"adam": tfnn.optimizers.Adam} | recipe.OPTIMIZERS
 WEIGHTS = "imagenet", "none"
 IN_MEMORY = 2**31  # bytes of pixels; images that are more stay in their files
 
 
+def find_weights(options, known):
+    """Refuses weights that are not to be had; downloads ImageNet's where the size of the images is known without the data."""
+    if options.weights not in WEIGHTS:
+        source(options.weights)
+    elif options.weights == "imagenet" and (options.image_size or of_files(options.data)):
+        size = options.image_size or known.input_size
+        known.imagenet((size, size, 3))
+
+
+def of_files(data):
+    """Whether `--data` is images in files, which take the size that they are asked for; arrays have their own."""
+    return data not in NAMED and (pathlib.Path(data).is_dir() or pathlib.Path(data).suffix.lower() == ".csv")
+
+
 def read(options, known):
-    """The data in the form that the backbone takes. Files are read at its own size, arrays keep theirs where that will do."""
+    """The data in the form that the backbone takes: files at its own size, arrays at theirs, or at its smallest."""
     size = options.image_size or known.input_size
     data = train.read(options, image_size=(size, size), class_names=labels_in(options.labels), stream=IN_MEMORY)
     if not options.image_size and not data.train.files:
-        size = max(known.minimum_size, *data.image_shape[:2])
+        return rgb(data, tuple(max(known.minimum_size, side) for side in data.image_shape[:2]))
     options.image_size = size
     return rgb(data, (size, size))
 
@@ -51,7 +69,7 @@ def train_stages(model, data, options, callbacks=(), verbose=0, resume=None):
         verbose,
         [transfer.Unfreeze(options.plan), *callbacks],
         validation_data=examples(data.validation),
-        class_weight=balanced_class_weight(data.train.y, len(data.class_names)) if options.class_weight == "balanced" else None,
+        class_weight=balanced_class_weight(data.train.y, data.class_names) if options.class_weight == "balanced" else None,
         augment=augmentation.steps_of(options, data.value_range) or None,
         seed=options.seed,
         resume=resume,
@@ -63,4 +81,5 @@ def cache(options):
     """What keeps features while the head is trained alone, or None."""
     if options.cache == "none" or 0 not in options.plan.values():
         return None
-    return transfer.FeatureCache(None if options.cache == "memory" else options.cache, options.copies or None)
+    directory = None if options.cache == "memory" else options.cache
+    return transfer.FeatureCache(directory, options.copies or None, options.cache_size * 10**6)

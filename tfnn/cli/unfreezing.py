@@ -22,7 +22,7 @@ def head_first(stages, epochs):
 
 
 def plan_of(text, epochs, stages):
-    """{epoch: stages} of what was typed: "0", "2", "all", or a plan of its own, "0:0,10:1,15:all".
+    """{epoch: stages} of what was typed: "0", "2", "all", or a plan of its own, "10:1,15:all", before which the head is alone.
 
     Raises:
         ValueError: for other words, epochs that the run does not have, and more stages than there are.
@@ -31,9 +31,7 @@ def plan_of(text, epochs, stages):
     try:
         steps = [(int(epoch), number if number == "all" else int(number)) for epoch, number in steps]
     except ValueError:
-        raise ValueError(
-            f"--unfreeze {text}: wanted is 0 to {stages}, all, or epochs and stages such as 0:0,10:1,15:all"
-        ) from None
+        raise ValueError(f"--unfreeze {text}: wanted is 0 to {stages}, all, or epochs and stages such as 10:1,15:all") from None
     plan = dict(sorted(steps))
     if len(plan) < len(steps):
         raise ValueError(f"--unfreeze {text}: an epoch stands there twice")
@@ -41,18 +39,18 @@ def plan_of(text, epochs, stages):
         if number != "all" and not 0 <= number <= stages:
             raise ValueError(f"--unfreeze {text}: this backbone has {stages} stages, got {number}")
         if not 0 <= epoch < epochs:
-            raise ValueError(f"--unfreeze {text}: the epochs of this run are 0 to {epochs - 1}")
+            raise ValueError(f"--unfreeze {text}: a run of {epochs} epochs takes 0 to {epochs - 1} before a colon, got {epoch}")
     if ":" in text:
-        return plan
+        return {0: 0} | plan  # which a classifier starts with: the features of the network are then computed once
     if epochs == 1 and plan[0]:
         raise ValueError(f"--unfreeze {text}: no epoch follows that of the head; give --epochs 2, or --unfreeze 0:{text}")
     return head_first(plan[0], epochs)
 
 
 def words(plan, names):
-    """Which stages are trained when, in one line."""
+    """Which stages are trained when, in one line. Epochs count from 1, as in Keras's lines on them."""
     told = []
     for epoch, number in plan.items():
         trained = names if number == "all" else names[len(names) - number :]
-        told.append(f"from epoch {epoch} {' '.join([*trained, 'and the head']) if trained else 'the head alone'}")
+        told.append(f"from epoch {epoch + 1} {' '.join([*trained, 'and the head']) if trained else 'the head alone'}")
     return ", ".join(told)

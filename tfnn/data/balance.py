@@ -11,7 +11,7 @@ def balanced_class_weight(labels, classes=None):
 
     Args:
         labels: integers (N,), such as `data.train.y`.
-        classes: their number K; None is the largest label + 1.
+        classes: their number K, or their names, for the error; None is the largest label + 1.
 
     Returns:
         {label: weight}, for `class_weight` of `tfnn.fit` or `model.fit`.
@@ -23,9 +23,11 @@ def balanced_class_weight(labels, classes=None):
         >>> tfnn.data.balanced_class_weight([0, 0, 0, 1])
         {0: 0.6666666666666666, 1: 2.0}
     """
-    counts = np.bincount(np.asarray(labels), minlength=classes or 0)
+    names = classes if np.iterable(classes) else range(classes or 0)
+    counts = np.bincount(np.asarray(labels), minlength=len(names))
     if not len(counts) or not counts.all():
-        raise ValueError(f"classes {np.flatnonzero(counts == 0).tolist()} have no examples, so no weight balances them")
+        empty = [str(names[label] if label < len(names) else label) for label in np.flatnonzero(counts == 0)]
+        raise ValueError(f"classes without examples, so that no weight balances them: {', '.join(empty) or 'all'}")
     return {label: len(labels) / (len(counts) * count) for label, count in enumerate(counts.tolist())}
 
 

@@ -1,10 +1,11 @@
 """A folder of images, a sub-folder for each class."""
 
 import pathlib
+import warnings
 
 from tfnn.data.checks import check_classes, check_labels
-from tfnn.data.images import dataset
-from tfnn.data.pixels import SUFFIXES
+from tfnn.data.images import dataset, named
+from tfnn.data.pixels import SUFFIXES, UNREAD
 
 PARTS = {"train", "training", "val", "valid", "validation", "test"}
 
@@ -16,7 +17,8 @@ def folder(path, image_size=None, seed=0, skip_bad_images=False, class_names=Non
     in several classes, a warning names them.
 
     Args:
-        path: the folder. Files are PNG, JPEG, GIF (first frame), BMP or WebP; names that begin with a dot are passed over.
+        path: the folder. Files are PNG, JPEG, GIF (first frame), BMP or WebP; names that begin with a dot are passed over, and
+            images of other formats with a warning.
         image_size: (height, width) that images are brought to. None keeps their size where all agree, else (64, 64).
             They are grey where all files are, else RGB; alpha is laid over white; JPEGs stand as their Exif data tell.
         seed: of the split.
@@ -28,8 +30,8 @@ def folder(path, image_size=None, seed=0, skip_bad_images=False, class_names=Non
 
     Raises:
         FileNotFoundError: where there is no such folder.
-        ValueError: for a folder without images, with one class, with a class of fewer than 3 images, with classes that
-            differ in case only or are none of `class_names`, of parts (train, test) instead of classes, or with files
+        ValueError: for a folder without images, with one class, with a class of fewer than 3 different images, with classes
+            that differ in case only or are none of `class_names`, of parts (train, test) instead of classes, or with files
             that cannot be decoded, which are named.
     """
     path = pathlib.Path(path)
@@ -40,6 +42,7 @@ def folder(path, image_size=None, seed=0, skip_bad_images=False, class_names=Non
         raise ValueError(f"{path}: {', '.join(found)} are parts, not classes; give the folder that holds the class sub-folders")
     names = list(found if class_names is None else class_names)
     files = {name: image_files(path / name) for name in found}
+    report_unread([file for name in found for file in image_files(path / name, UNREAD)], path)
     if not any(files.values()):
         raise ValueError(f"{path}: no images ({', '.join(SUFFIXES)}) in sub-folders, one for each class")
     check_classes(names, path)
@@ -51,7 +54,16 @@ def folder(path, image_size=None, seed=0, skip_bad_images=False, class_names=Non
         raise ValueError(str(error) if str(error).startswith(str(path)) else f"{path}: {error}") from None
 
 
-def image_files(folder):
+def image_files(folder, suffixes=SUFFIXES):
     """Those below a folder, sorted; what lies in a folder whose name begins with a dot, as of Jupyter, is passed over, too."""
     hidden = lambda file: any(part.startswith(".") for part in file.relative_to(folder).parts)
-    return sorted(f for f in folder.rglob("*") if f.suffix.lower() in SUFFIXES and not hidden(f) and not f.is_dir())
+    return sorted(f for f in folder.rglob("*") if f.suffix.lower() in suffixes and not hidden(f) and not f.is_dir())
+
+
+def report_unread(files, path):
+    """Warns of images of formats that are passed over, in one line."""
+    if files:
+        kinds = ", ".join(sorted({file.suffix.lower() for file in files}))
+        names = named([file.relative_to(path) for file in files])
+        what = f"passed over {len(files)} images of formats that are not read ({kinds}): {names}"
+        warnings.warn(f"{path}: {what}; convert them to PNG or JPEG", stacklevel=3)

@@ -15,6 +15,7 @@ from tfnn.data.pixels import decode
 from tfnn.data.split import stratified
 
 SHARES = (0.7, 0.1, 0.2)  # train, validation, test, as for the digits
+FEWEST = 6  # images in all of which no share is rounded to 0
 AT_A_TIME = 1024  # files that wait for a thread
 DEFAULT_SIZE = (64, 64)  # of images that differ in size: what a CPU trains on in minutes
 
@@ -26,7 +27,7 @@ def dataset(name, files, labels, class_names, image_size, seed, skip_bad_images,
     which see `folder`, they are not read again before they are asked for.
 
     Raises:
-        ValueError: for a file that cannot be decoded, unless it is skipped, and for a class of fewer than 3 images.
+        ValueError: for a file that cannot be decoded, unless it is skipped, and for a class of fewer than 3 different images.
     """
     check_options(image_size, stream)
     shapes, digests = zip(*in_parallel(shape_and_digest, files))
@@ -34,11 +35,8 @@ def dataset(name, files, labels, class_names, image_size, seed, skip_bad_images,
     good = [index for index, shape in enumerate(shapes) if shape is not None]
     files, shapes, digests = ([column[index] for index in good] for column in (files, shapes, digests))
     labels = np.array(labels, np.int32)[good]
-    counts = np.bincount(labels, minlength=len(class_names))
-    if counts.min() < 3:
-        few = [f"{name}: {count} readable images" for name, count in zip(class_names, counts) if count < 3]
-        raise ValueError(f"{named(few)}; a class needs at least 3")
     report_contradictions(files, labels, digests, class_names)
+    check_counts(labels, digests, class_names)
     whole = of_files(files, digests, shapes, image_size)
     streamed = stream is True or (stream is not False and whole.nbytes > stream)
     whole, parts = Part(whole, labels, whole.files, whole.digests), split(labels, digests, seed)
@@ -55,6 +53,16 @@ def check_options(image_size, stream):
     whole = lambda side: isinstance(side, numbers.Integral) and side > 0
     if image_size is not None and not (np.iterable(image_size) and len(image_size) == 2 and all(map(whole, image_size))):
         raise ValueError(f"image_size={image_size!r} must be (height, width) in pixels, or None")
+
+
+def check_counts(labels, digests, class_names):
+    """Refuses classes too small to be split. Copies count once, as they fall into one part."""
+    counts = np.bincount([label for label, _ in set(zip(labels, digests))], minlength=len(class_names))
+    if counts.min() < 3:
+        few = [f"{name}: {count} different images" for name, count in zip(class_names, counts) if count < 3]
+        raise ValueError(f"{named(few)}; a class needs at least 3 that can be read, and copies count once")
+    if (count := len(set(digests))) < FEWEST:
+        raise ValueError(f"all classes together have {count} different images, each needs some that no other has")
 
 
 def split(labels, digests, seed):

@@ -5,7 +5,11 @@ import tensorflow as tf
 from tfnn.data.exif import orientation, upright
 
 FORMATS = "PNG, JPEG, GIF, BMP or WebP"
-SUFFIXES = (".png", ".jpg", ".jpeg", ".gif", ".bmp", ".webp")
+SUFFIXES = (".png", ".jpg", ".jpeg", ".jfif", ".gif", ".bmp", ".webp")
+UNREAD = (  # names of images that TensorFlow does not decode: of phones and scanners, drawings, and the raw ones of cameras
+    *(".heic", ".heif", ".avif", ".jxl", ".jp2", ".j2k", ".tif", ".tiff", ".tga", ".psd", ".svg", ".ppm", ".pgm"),
+    *(".dng", ".arw", ".cr2", ".cr3", ".nef", ".orf", ".raf", ".rw2"),
+)
 
 
 def decode(encoded):

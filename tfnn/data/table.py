@@ -29,11 +29,14 @@ def table(path, image_size=None, seed=0, skip_bad_images=False, class_names=None
         raise FileNotFoundError(f"{path}: no such file")
     try:
         with path.open(newline="", encoding="utf-8-sig") as file:
-            rows = list(csv.DictReader(file, skipinitialspace=True, delimiter=delimiter(file)))
+            reader = csv.DictReader(file, skipinitialspace=True, delimiter=delimiter(file))
+            columns, rows = reader.fieldnames or [], list(reader)
     except (UnicodeDecodeError, csv.Error) as error:
         raise ValueError(f"{path}: not a readable .csv file ({error})") from None
-    if not rows or not {"path", "label"} <= set(rows[0]):
-        raise ValueError(f"{path}: wanted are rows below a first line with the columns path and label")
+    if not {"path", "label"} <= set(columns):
+        raise ValueError(f"{path}: its first line must name the columns path and label, it names {named(columns) or 'none'}")
+    if not rows:
+        raise ValueError(f"{path}: no rows below its first line")
     for number, row in enumerate(rows, 1):
         for column in "path", "label":
             row[column] = (row[column] or "").strip()

@@ -16,7 +16,8 @@ def fingerprint(model):
     """The form of a compiled model, for JSON: what its state means, not the state itself."""
     weights = [[weight.path, list(weight.shape), weight.dtype, bool(weight.trainable)] for weight in model.weights]
     metrics = [part.name for metric in model.metrics for part in getattr(metric, "metrics", [metric])]
-    return {"weights": weights, "metrics": metrics, "optimizer": optimizer_form(model.optimizer)}
+    form = {"weights": weights, "metrics": metrics, "optimizer": optimizer_form(model.optimizer)}
+    return form | {"rates": rates_of(model.optimizer, model.weights)}
 
 
 def differences(meta, model, freezing=False):
@@ -35,7 +36,8 @@ def differences(meta, model, freezing=False):
             found += weight_differences(weight, other, freezing)
     if ours["metrics"] != theirs["metrics"]:
         found.append(f"metrics are {', '.join(ours['metrics'])}, the checkpoint's {', '.join(theirs['metrics'])}")
-    return found + optimizer_differences(ours["optimizer"], theirs["optimizer"])
+    found += optimizer_differences(ours["optimizer"], theirs["optimizer"])
+    return found + rate_differences(ours["rates"], theirs.get("rates", ours["rates"]), ours["weights"])
 
 
 def weight_differences(ours, theirs, freezing):
@@ -101,6 +103,28 @@ def optimizer_differences(ours, theirs):
     if inner and len(inner) != len(inner_):  # a `MultiOptimizer` of a function knows its own once it is built
         return [*found, f"optimizer holds {len(inner)} others, the checkpoint's {len(inner_)}"]
     return found + [difference for pair in zip(inner, inner_) for difference in optimizer_differences(*pair)]
+
+
+def rates_of(optimizer, weights):
+    """{place among the model's weights: factor} of those that `scale_learning_rate` has learn at a rate of their own."""
+    found = {}
+    for part in inner_optimizers(optimizer):
+        found |= rates_of(part, weights)
+    if isinstance(optimizer, Optimizer):
+        factors = [optimizer.rates.get(optimizer._var_key(weight), 1.0) for weight in weights]
+        found |= {str(place): factor for place, factor in enumerate(factors) if factor != 1}
+    return found
+
+
+def rate_differences(ours, theirs, weights):
+    """The first weight that differs stands for all: `tfnn.transfer.layerwise_decay` scales them by the hundred."""
+    places = [place for place in range(len(weights)) if ours.get(str(place), 1) != theirs.get(str(place), 1)]
+    if not places:
+        return []
+    path, place = weights[places[0]][0], str(places[0])
+    more = f" and {len(places) - 1} more are" if len(places) > 1 else " is"
+    was = f"{ours.get(place, 1):g} times, the checkpoint's {theirs.get(place, 1):g} times the optimizer's rate"
+    return [f"the rate of weight {path}{more} scaled otherwise: {was}; no saved model keeps that, scale it as before"]
 
 
 # Data ----------------------------------------------------------------------------------------------------------------

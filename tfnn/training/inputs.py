@@ -13,7 +13,11 @@ OF_ROWS = tf.RaggedTensor, tf.SparseTensor  # arrays that have examples, but no 
 
 
 def integer(name, value, low=0):
-    if value is None or isinstance(value, bool) or int(value) != value or not low <= value < 2**31:
+    try:
+        whole = not isinstance(value, bool) and int(value) == value and low <= value < 2**31
+    except (TypeError, ValueError, OverflowError):  # of None, text, and what is infinite
+        whole = False
+    if not whole:
         raise ValueError(f"{name}={value!r} must be an integer of at least {low} and below 2**31")
     return int(value)
 

@@ -58,6 +58,8 @@ class Backbone:
         any_channels: whether it takes images of other than 3 channels (without ImageNet's weights).
         preprocessing: "caffe" (BGR minus its mean), "tf" (−1 to 1), "torch" (0 to 1, standardised by channel), or "inside",
             where the network's own first layers do it.
+        feature_layer: name of the last layer but the pooling, of as many channels as there are features. Of one without a name
+            of its own ("activation_17" of MobileNetV3Small) in a fresh session: Keras numbers on where it has built others.
         features: width of the pooled features.
         stages: {name: parameters} of the blocks that are frozen or trained as one, from input to output.
         activations: numbers that all layers put out for one image of `input_size`.
@@ -69,6 +71,7 @@ class Backbone:
     minimum_size: int
     any_channels: bool
     preprocessing: str
+    feature_layer: str
     features: int
     stages: Mapping
     activations: int
@@ -116,8 +119,7 @@ class Backbone:
         """
         shape = self.checked(input_shape, weights)
         if weights == "imagenet":
-            height, width, _ = shape
-            weights = fetched(*self.files.get(height if height == width else None, self.files[self.input_size]))
+            weights = self.imagenet(shape)
         elif weights is not None:
             weights = source(weights)  # before the network is built, which takes a while
         with warnings.catch_warnings():
@@ -127,6 +129,16 @@ class Backbone:
         if weights is not None:
             load_weights(model, weights)
         return model
+
+    def imagenet(self, input_shape=None):
+        """The file of ImageNet's weights for images of this shape, in Keras's cache or downloaded to it, as `build` takes it.
+
+        Raises:
+            ValueError: for an input that the network cannot take, and for a file in the cache that is not Keras's.
+            ConnectionError: where the file is neither in the cache nor to be had.
+        """
+        height, width, _ = self.checked(input_shape, "imagenet")
+        return fetched(*self.files.get(height if height == width else None, self.files[self.input_size]))
 
     def checked(self, input_shape, weights):
         shape = (self.input_size, self.input_size, 3) if input_shape is None else tuple(input_shape)

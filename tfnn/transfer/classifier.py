@@ -3,6 +3,7 @@
 import keras
 
 from tfnn.layers import Dropout
+from tfnn.training.inputs import integer
 from tfnn.transfer.backbone import backbone as backbone_of
 from tfnn.transfer.freezing import freeze
 from tfnn.transfer.preprocessing import Preprocessing
@@ -52,8 +53,7 @@ def classifier(
         >>> model.compile(tfnn.optimizers.Adam(1e-3), "sparse_categorical_crossentropy", metrics=["accuracy"])
         >>> tfnn.fit(model, images, labels, epochs=20, callbacks=[tfnn.transfer.Unfreeze({10: 1})])
     """
-    if isinstance(classes, bool) or classes != int(classes) or classes < 2:
-        raise ValueError(f"classes={classes} must be an integer of at least 2")
+    classes = integer("classes", classes, low=2)
     if isinstance(backbone, str):
         known = backbone_of(backbone)
         body, mode, name = known.build(input_shape, weights), known.preprocessing, name or f"{backbone}_classifier"

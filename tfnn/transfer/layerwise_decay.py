@@ -11,6 +11,9 @@ def layerwise_decay(model, decay=1 / 2.6):
     Early layers hold what is common to many tasks, and need to change less (Howard & Ruder 2018, arXiv:1801.06146, section
     3.2, "discriminative fine-tuning", whose 1/2.6 between two layers is the default here between two stages).
 
+    The rates are no part of what `model.save` writes: a model that was loaded needs another call before it is trained.
+    `tfnn.fit(resume=...)` refuses a model whose rates are not those of the run that it is to go on with.
+
     Args:
         model: as `tfnn.transfer.classifier` makes it, compiled with one of `tfnn.optimizers`.
         decay: in (0, 1]; 1 is the same rate for all.

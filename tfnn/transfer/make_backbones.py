@@ -35,6 +35,7 @@ def row(name):
     sizes = asked_sizes(constructor)
     default, minimum = sizes["default_size"], sizes["min_size"]
     mode = mode_of(constructor)
+    keras.backend.clear_session()  # Keras numbers layers without a name from there on
     model = made(constructor, input_shape=(default, default, 3), weights=None)
     colour = preparation(model)
     facts = {
@@ -43,6 +44,7 @@ def row(name):
         "any_channels": mode in ("inside", "tf")
         and colour == preparation(made(constructor, input_shape=(minimum, minimum, 1), weights=None)),
         "preprocessing": mode,
+        "feature_layer": feature_layer(model),
         "features": model.output_shape[-1],
         "stages": {stage.name: stage.parameters for stage in stages(model)},
         "activations": activations(model),
@@ -80,6 +82,11 @@ def mode_of(constructor):
     pixels = np.random.RandomState(0).uniform(0, 255, (2, 3, 3, 3)).astype(np.float32)
     (mode,) = (mode for mode in MODES if np.allclose(preprocess(pixels, mode), theirs(pixels.copy()), atol=1e-5))
     return mode
+
+
+def feature_layer(model):
+    """The name of the last layer but the pooling."""
+    return [layer.name for layer in model.layers if not isinstance(layer, keras.layers.GlobalAveragePooling2D)][-1]
 
 
 def preparation(model):

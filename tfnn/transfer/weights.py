@@ -128,7 +128,10 @@ def from_bundle(model, path):
     graph = TrackableObjectGraph.FromString(reader.get_tensor("_CHECKPOINTABLE_OBJECT_GRAPH"))
     keys = {one.full_name: one.checkpoint_key for node in graph.nodes for one in node.attributes if one.full_name}
     if not keys:
-        raise ValueError("this bundle is frozen: its weights are constants; give the run's folder or its model.keras")
+        raise ValueError(
+            "this bundle is frozen: its weights are constants; give the run's folder, its model.keras, or a bundle that was"
+            " exported with freeze=False, fold_batchnorm=False (tfnn export --no-freeze --no-fold)"
+        )
     shapes = reader.get_variable_to_shape_map()
     held = {name: tuple(shapes[key]) for name, key in keys.items()}
     for weight in model.weights:
