@@ -49,11 +49,11 @@ def test_a_gain_is_that_of_the_same_seeds():
     assert paired.gain(0, 5) == pytest.approx((0.1, 0)) and paired.gain(0, 50) == pytest.approx((-0.05, 0))
 
 
-def test_the_best_number_of_stages_is_the_fewest_within_a_standard_error():
+def test_the_best_numbers_of_stages_are_those_within_a_standard_error():
     clear = outcome(_0=(0.9, 0.9), _1=(0.8, 0.95), _2=(0.7, 0.97))
-    assert (clear.best(5), clear.best(50)) == (0, 2)
+    assert (clear.best(5), clear.best(50)) == ([0], [2])
     noisy = Outcome((0, 1), (5,), (0, 1), np.array([[[0.8, 0.9]], [[0.9, 0.83]]]))  # 1.5 ± 8.5 points behind
-    assert noisy.best(5) == 0
+    assert noisy.best(5) == [0, 1]
 
 
 def test_table_and_plot_name_every_arm(tmp_path):
@@ -86,18 +86,20 @@ def test_a_frozen_body_stays_and_a_learner_repeats_itself_in_one_trace():
     assert all(change for change, keep in zip(changed, kept) if not keep), names
 
 
-@pytest.mark.slow  # four minutes
+@pytest.mark.slow  # a minute
 def test_a_backbone_of_other_digits_helps():
     accuracies = demo([100, 101], counts=[5], arms=[3, SCRATCH]).accuracies.mean(axis=(1, 2))
     assert accuracies[0] > accuracies[1] > 0.5
 
 
-@pytest.mark.slow  # many minutes
+@pytest.mark.slow  # half an hour
 def test_transfer_beats_scratch_and_more_data_retrains_more_stages():
     found = demo(range(20))
     print(found)
     for n in 5, 10:
         mean, half = found.gain(3, n)
         assert mean > half
-    best = [found.best(n) for n in found.counts]
-    assert best == sorted(best)
+    most = [max(found.best(n)) for n in found.counts]
+    assert most == sorted(most)
+    lost = [found.gain(3, n, other=0)[0] for n in (1, 5)]
+    assert 0 < lost[0] < lost[1], "the head alone loses more the more there is to learn from"

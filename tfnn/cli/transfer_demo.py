@@ -10,6 +10,12 @@ All runs have equally many updates on equally many rows, n examples standing the
 graph, traced once. BatchNorm's moments have a memory of ten batches, as a run has only some hundred updates. Rates and the
 numbers of epochs were chosen for n = 5 and 10, on images of the training and validation parts that the seeds 1000 to 1009
 had not drawn.
+
+Found with 20 seeds (0 to 19): all stages retrained gain 5.8 ± 1.5 points over training from scratch at n = 5, 4.5 ± 1.3 at
+n = 10 and 1.1 ± 0.6 at n = 100. Scratch with augmentation does as well up to n = 10: of what the backbone brings, most is
+how digits may vary. No fewer stages are better than all at any n; what the head alone loses against all grows from 9 points
+at n = 1 to 14, so that it is no better than scratch from n = 2 on. scikit-learn's logistic regression on the same pixels has
+89.2% at n = 5, 91.8% at n = 10 and 96.3% at n = 100.
 """
 
 import contextlib
@@ -216,16 +222,14 @@ class Outcome:
         return interval(self.of(arm, n) - self.of(other, n))
 
     def best(self, n):
-        """The fewest stages whose mean is within a standard error of the best one's, that of the paired difference.
+        """Numbers of stages whose mean is the highest, or within a standard error of it, that of the paired difference.
 
-        The one-standard-error rule (Breiman et al. 1984, section 3.4.3).
+        As in the one-standard-error rule (Breiman et al. 1984, section 3.4.3).
         """
         stages = [arm for arm in self.arms if arm in TRANSFERS]
         top = max(stages, key=lambda arm: self.of(arm, n).mean())
-        for arm in stages:
-            behind = self.of(top, n) - self.of(arm, n)
-            if behind.mean() <= standard_error(behind):
-                return arm
+        behind = {arm: self.of(top, n) - self.of(arm, n) for arm in stages}
+        return [arm for arm in stages if behind[arm].mean() <= standard_error(behind[arm])]
 
     def __str__(self):
         transfers = [arm for arm in self.arms if arm in TRANSFERS]
@@ -233,9 +237,9 @@ class Outcome:
         for arm in self.arms:
             cells = [(100 * self.of(arm, n).mean(), 100 * standard_error(self.of(arm, n))) for n in self.counts]
             columns.append([NAMES[arm], *(f"{mean:.1f} ± {error:.1f}" for mean, error in cells)])
-        columns.append(["best", *(NAMES[self.best(n)] for n in self.counts)])
+        columns.append(["best", *(", ".join(NAMES[arm] for arm in self.best(n)) for n in self.counts)])
         lines = [
-            f"accuracy in %, mean and standard error of {len(self.seeds)} seeds; best: fewest stages within a standard error"
+            f"accuracy in %, mean and standard error of {len(self.seeds)} seeds; best: stages within a standard error of it"
         ]
         if SCRATCH in self.arms:
             for arm in transfers:
