@@ -425,7 +425,7 @@ def test_a_killed_process_goes_on_to_the_same_bits(tmp_path):
 
 @pytest.mark.slow
 def test_a_process_killed_again_and_again_goes_on_to_the_same_bits(tmp_path):
-    """36 ends of runs of six kinds: while they start, train, write a checkpoint; 6 of them by SIGTERM."""
+    """42 ends of runs of seven kinds: while they start, train, write a checkpoint; 7 of them by SIGTERM."""
     moments = ["training", "starting", "writing", "terminated", "writing", "training"]
     assert in_turn_and_two_at_a_time(killed.KINDS, moments, tmp_path) >= 3
 

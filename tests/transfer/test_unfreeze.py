@@ -54,6 +54,18 @@ def test_what_is_trained_already_keeps_its_state_to_the_bit():
     assert [None if clock is None else int(clock.value) for clock in clocks] == [None, 16, 8]
 
 
+def test_a_run_that_is_resumed_before_stages_join_keeps_a_clock_for_each(tmp_path):
+    def run(epochs, directory):
+        model = classifier()
+        callbacks = [Unfreeze({0: 0, 1: 1, 2: "all"}), tfnn.callbacks.Checkpoint(directory)]
+        tfnn.fit(model, X, Y, epochs=epochs, verbose=0, seed=1, resume=directory, callbacks=callbacks)
+        return values([*model.weights, *model.optimizer.variables])
+
+    run(1, tmp_path / "resumed")
+    for resumed, whole in zip(run(3, tmp_path / "resumed"), run(3, tmp_path / "whole"), strict=True):
+        np.testing.assert_array_equal(resumed, whole)
+
+
 def test_a_plan_that_ends_with_fewer_stages_freezes_them_again():
     watch = Watch()
     tfnn.fit(classifier(), X, Y, epochs=3, verbose=0, seed=1, callbacks=[Unfreeze({0: 2, 1: 0, 2: 2}), watch])

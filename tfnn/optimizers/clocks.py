@@ -39,17 +39,18 @@ class Clocks:
         """Sets how many updates weights have had.
 
         Args:
-            counts: [(weight, number)]; those of the same number share a clock, None has weights count as the optimizer.
+            counts: [(weight, number)]; None has a weight count as the optimizer. Weights of the same number share a clock,
+                unless they have several already: what is to join at different times may stand at 0 together.
         """
         users, groups = collections.Counter(map(id, self.held.values())), {}
         for weight, count in counts:
-            groups.setdefault(count, []).append(weight)
-        for count, weights in groups.items():
-            clocks = self.distinct(weights)
+            clock = self.of(weight)
+            groups.setdefault((count, id(clock)), (clock, []))[1].append(weight)
+        for (count, _), (clock, weights) in groups.items():
             if count is None:
                 for weight in weights:
                     self.held.pop(self.key(weight), None)
-            elif len(clocks) == 1 and users[id(clocks[0])] == len(weights):
-                clocks[0].assign(count)
+            elif clock is not None and users[id(clock)] == len(weights):
+                clock.assign(count)
             else:
                 self.start(weights, count)
