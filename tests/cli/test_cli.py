@@ -223,6 +223,19 @@ def test_bad_images_and_bundles_are_refused_in_one_line(run, tmp_path, capsys):
     assert "--top 0" in refused(capsys, "predict", bundle, image, "--top", 0)
 
 
+def test_images_of_a_folder_that_are_not_read_are_told(run, tmp_path, capsys):
+    image = next((run[0] / "examples").iterdir())
+    shutil.copy(image, tmp_path / "a.png")
+    (tmp_path / "b.tiff").write_text("")
+    (tmp_path / ".trash").mkdir()
+    shutil.copy(image, tmp_path / ".trash" / "c.png")
+    assert main(["predict", str(run[0] / "bundle"), str(tmp_path)]) == 0
+    output, errors = capsys.readouterr()
+    assert output.startswith(f"{tmp_path / 'a.png'}  ") and output.count("\n") == 1
+    told = f"{tmp_path}: passed over 1 image of formats that are not read (.tiff): b.tiff; convert them to PNG or JPEG"
+    assert errors == f"tfnn: {told}\n"
+
+
 @pytest.mark.parametrize(
     "arguments", [[], ["fly"], ["train", "--epochs", "many"], ["train", "--grow-batch", "64"], ["predict"]]
 )

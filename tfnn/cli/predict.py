@@ -15,7 +15,8 @@ import zipfile
 import numpy as np
 import tensorflow as tf
 
-from tfnn.data.pixels import FORMATS, SUFFIXES, decode
+from tfnn.data.folder import image_files, report_unread
+from tfnn.data.pixels import FORMATS, SUFFIXES, UNREAD, decode
 from tfnn.serving import Bundle
 
 BATCH = 32
@@ -49,7 +50,8 @@ def run(options):
 def files_in(path):
     if not path.is_dir():
         return [path]
-    files = sorted(file for file in path.rglob("*") if file.suffix.lower() in SUFFIXES and file.is_file())
+    files = image_files(path)
+    report_unread(image_files(path, UNREAD), path)
     if not files:
         raise ValueError(f"{path}: no images here ({', '.join(SUFFIXES)})")
     return files

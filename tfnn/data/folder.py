@@ -65,5 +65,6 @@ def report_unread(files, path):
     if files:
         kinds = ", ".join(sorted({file.suffix.lower() for file in files}))
         names = named([file.relative_to(path) for file in files])
-        what = f"passed over {len(files)} images of formats that are not read ({kinds}): {names}"
+        images = "1 image" if len(files) == 1 else f"{len(files)} images"
+        what = f"passed over {images} of formats that are not read ({kinds}): {names}"
         warnings.warn(f"{path}: {what}; convert them to PNG or JPEG", stacklevel=3)
