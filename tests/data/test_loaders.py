@@ -258,6 +258,9 @@ def test_classes_that_differ_in_case_only_are_refused(pictures):
     (pictures / "Dark").mkdir()
     with pytest.raises(ValueError, match="squares: the classes 'Dark' and 'dark' differ in case only; make them one"):
         tfnn.data.folder(pictures)
+    for one, other in ("dark", "dark "), ("caf\u00e9", "cafe\u0301"):
+        with pytest.raises(ValueError, match="differ in spaces, case or the form of their accents only; make them one"):
+            tfnn.data.folder(pictures, class_names=[one, other])
 
 
 def listed(pictures, *lines, head="path,label"):
@@ -291,6 +294,12 @@ def test_tabs_and_semicolons_part_a_table_too(pictures, delimiter):
     assert data.class_names == ("dark", "light") and sum(len(part.y) for part in (data.train, data.validation, data.test)) == 20
 
 
+def test_spaces_and_blank_lines_of_a_table_are_passed_over(pictures):
+    lines = [row.replace(",", " , ") + " " for row in rows(pictures)]
+    data = tfnn.data.table(listed(pictures, lines[0], "", *lines[1:], "   ", head="path , label "))
+    assert data.class_names == ("dark", "light")
+
+
 def test_table_refuses(pictures):
     good = rows(pictures)
     for lines, head, message in [
@@ -310,6 +319,8 @@ def test_table_refuses(pictures):
         tfnn.data.table(listed(pictures, *good), class_names=["dark", "grey"])
     with pytest.raises(FileNotFoundError, match="list.csv: 2 of 22 files are missing: .*squares/a.png, .*squares/b.png"):
         tfnn.data.table(listed(pictures, *good, "squares/a.png,dark", "squares/b.png,light"))
+    with pytest.raises(FileNotFoundError, match="list.csv: 1 of 21 files are missing"):
+        tfnn.data.table(listed(pictures, *good, f"{'a' * 300}.png,dark"))
     with pytest.raises(FileNotFoundError, match="none.csv: no such file"):
         tfnn.data.table(pictures / "none.csv")
     (pictures / "bad.csv").write_bytes(b"\xff\xfe\x00")

@@ -1,6 +1,7 @@
 """A classifier is its backbone, stage by stage, with a head; what is frozen stays as it is."""
 
 import re
+import warnings
 from pathlib import Path
 
 import keras
@@ -74,6 +75,28 @@ def test_a_name_brings_its_preprocessing():
     assert model.output_shape == (None, 3) and model.count_params() == known.parameters + 3 * (known.features + 1)
     assert len(model.trainable_variables) == 2
     assert [stage.name for stage in model.layers if isinstance(stage, StageModel)] == list(known.stages)
+
+
+def test_a_network_of_keras_applications_is_told_to_lack_its_preprocessing():
+    network = keras.applications.MobileNet(include_top=False, pooling="avg", weights=None, input_shape=(32, 32, 3), alpha=0.25)
+    with pytest.warns(UserWarning, match="is given pixels of 0 to 255.*preprocessing='MobileNet'"):
+        bare = tfnn.transfer.classifier(network, 3)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        whole = tfnn.transfer.classifier(network, 3, preprocessing="MobileNet")
+    images = np.random.default_rng(0).uniform(0, 255, (2, 32, 32, 3)).astype(np.float32)
+    np.testing.assert_allclose(
+        features(whole)(images), features(bare)(keras.applications.mobilenet.preprocess_input(images.copy())), atol=1e-5
+    )
+
+
+@pytest.mark.parametrize("outputs", [lambda x: [x], lambda x: {"features": x}], ids=["a list", "a dict"])
+def test_a_backbone_may_give_its_features_in_a_structure(outputs):
+    inside = body()
+    wrapped = keras.Model([inside.input], outputs(inside.output))
+    images = images_and_labels(4)[0]
+    (found,) = keras.tree.flatten(features(tfnn.transfer.classifier(wrapped, 3))(images))
+    np.testing.assert_allclose(found, inside(images), atol=1e-6)
 
 
 def test_preprocessing_is_exact_in_half_precision():
@@ -151,6 +174,9 @@ def test_the_head_starts_with_all_classes_alike():
             "a backbone must|not connected",
         ),
         (lambda: tfnn.transfer.freeze(tfnn.models.mlp((8, 8, 1), 10)), "has no stages: make it with tfnn.transfer.classifier"),
+        (lambda: tfnn.transfer.classifier(tfnn.models.mlp((8, 8, 1), 10), 3), "gives classes: make it with include_top=False"),
+        (lambda: tfnn.transfer.classifier("VGG16", 3, preprocessing="VGG16"), "is for a model; VGG16 brings its own"),
+        (lambda: tfnn.transfer.classifier(body(), 3, preprocessing="VGG"), "no backbone 'VGG' in keras.applications"),
         (
             lambda: tfnn.transfer.Preprocessing("tensorflow"),
             "mode='tensorflow' must be one of 'caffe', 'inside', 'tf', 'torch'",

@@ -10,6 +10,7 @@ from tests.transfer.bodies import classifier, images_and_labels, values
 from tfnn.transfer import FeatureCache, Unfreeze
 from tfnn.transfer.feature_key import description
 from tfnn.transfer.feature_store import Memory
+from tfnn.transfer.stages import nodes_of
 
 X, Y = images_and_labels(60)
 HELD_OUT = images_and_labels(140)[0][100:], images_and_labels(140)[1][100:]
@@ -125,9 +126,52 @@ def test_one_line_says_why_features_are_not_cached(capfd):
     assert "not cached: 2,880 bytes are above max_bytes=1,000" in reason(capfd, cache=small)
     stream = tf.data.Dataset.from_tensor_slices((X, Y)).batch(20)
     assert "not cached: images are read as a stream" in reason(capfd, x=stream, y=None)
+    assert "not cached: validation images are read as a stream" in reason(capfd, validation_data=stream)
     mlp = tfnn.models.mlp((8, 8, 1), 10)
     mlp.compile("sgd", "sparse_categorical_crossentropy")
     assert "not cached: the model has no stages" in reason(capfd, mlp)
+
+
+def under(*layers):
+    """A classifier of which layers of a user's own stand below the stages."""
+    x = inputs = keras.Input((8, 8, 1))
+    for layer in [*layers, *classifier(compile=False).layers[1:]]:
+        x = layer(x)
+    model = keras.Model(inputs, x)
+    model.compile(tfnn.optimizers.SGD(0.1), "sparse_categorical_crossentropy")
+    return model
+
+
+def test_layers_below_the_stages_are_trained_and_draw(capfd):
+    adapt, flip = keras.layers.Conv2D(1, 1, name="adapt"), tfnn.layers.RandomFlip(name="flip")
+    model = under(adapt)
+    before = values(adapt.weights)
+    assert "not cached: adapt, below the stages, is trained" in reason(capfd, model, epochs=2)
+    assert not np.array_equal(before[0], adapt.weights[0])
+    told = "not cached: flip, below the stages, may give something else in training"
+    assert told in reason(capfd, under(flip))
+    assert "features of 60 images computed" in reason(capfd, under(keras.layers.Rescaling(2.0)))
+
+
+def test_a_head_that_takes_more_than_the_features_is_not_cached(capfd):
+    stages, more = classifier(compile=False), keras.Input((2,))
+    features = stages.get_layer("dropout").output
+    mixed = keras.layers.Concatenate()([features, more])
+    two = keras.Model([stages.input, more], keras.layers.Dense(10, "softmax")(mixed))
+    (second,) = [node.outputs[0] for node in nodes_of(stages) if node.operation.name == "C2"]
+    early = keras.layers.Flatten()(second)
+    skipping = keras.Model(stages.input, keras.layers.Dense(10, "softmax")(keras.layers.Concatenate()([features, early])))
+    for model, x, told in (
+        (two, [X, np.ones((60, 2), np.float32)], "the model takes more than images"),
+        (skipping, X, "the head takes more than what the last stage gives"),
+    ):
+        model.compile(tfnn.optimizers.SGD(0.1), "sparse_categorical_crossentropy")
+        assert f"not cached: {told}" in reason(capfd, model, x=x)
+
+
+def test_what_is_no_cache_is_refused():
+    with pytest.raises(ValueError, match="cache='features' must be a tfnn.transfer.FeatureCache"):
+        run("features")
 
 
 class Noted(keras.layers.Layer):
@@ -207,6 +251,15 @@ def test_a_folder_keeps_features_for_the_same_images_weights_and_augmentation(tm
     assert sorted(tmp_path.iterdir()) == before and len(before) == 5
 
 
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16", "float32"])
+def test_a_folder_gives_features_as_it_was_given_them(dtype, tmp_path):
+    features = tf.random.normal([2, 5, 3], dtype=dtype).numpy()
+    store = tfnn.transfer.feature_store.Folder(tmp_path, 10**6)
+    store.put("a", features)
+    assert store.get("a").dtype == dtype
+    np.testing.assert_array_equal(store.get("a"), features)
+
+
 def test_a_damaged_file_is_computed_anew(tmp_path, capfd):
     reason(capfd, cache=FeatureCache(tmp_path))
     (file,) = tmp_path.iterdir()
@@ -221,7 +274,7 @@ def test_a_damaged_file_is_computed_anew(tmp_path, capfd):
 
 
 def test_what_was_used_longest_ago_makes_room(tmp_path):
-    for store in Memory(3000), tfnn.transfer.feature_store.Folder(tmp_path, 4200):
+    for store in Memory(3000), tfnn.transfer.feature_store.Folder(tmp_path, 5000):
         arrays = [np.full((1, 250), k, np.float32) for k in range(4)]
         for key, array in zip("abc", arrays):
             store.put(key, array)

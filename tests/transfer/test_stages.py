@@ -75,6 +75,13 @@ def test_nested_layers_count_with_their_strides():
     assert {name: layers[-1] for name, layers in named(keras.Model(inputs, x)).items()} == {"C2": "stem", "C3": "down"}
 
 
+def test_a_pooling_of_keras_ops_counts_with_its_size():
+    inputs = keras.Input((64, 64, 3))
+    x = keras.ops.max_pool(L.Conv2D(4, 3, padding="same", name="one")(inputs), 2)
+    model = keras.Model(inputs, L.Conv2D(4, 3, padding="same", name="two")(x))
+    assert list(named(model)) == ["C0", "C1"]
+
+
 def test_branches_inside_a_nested_model_count_once():
     def nested(x, name):
         inputs = keras.Input(x.shape[1:])

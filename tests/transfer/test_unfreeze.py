@@ -150,6 +150,33 @@ def test_an_optimizer_of_keras_that_was_built_for_less_is_refused_in_words():
         tfnn.fit(model, X, Y, verbose=0, callbacks=[Unfreeze({0: 1})])
 
 
+@pytest.mark.parametrize("optimizer", [keras.optimizers.Adam, tfnn.optimizers.Adam])
+def test_a_file_of_a_model_all_of_whose_stages_joined_is_read_again(optimizer, tmp_path):
+    model = classifier(optimizer(0.01))
+    model.fit(X, Y, epochs=2, verbose=0, callbacks=[Unfreeze({0: 0, 1: "all"})])
+    model.save(tmp_path / "model.keras")
+    state = lambda model: {v.path.split("/", 1)[-1]: v.numpy() for v in model.optimizer.variables if v.path.count("_")}
+    again = keras.models.load_model(tmp_path / "model.keras")
+    found, wanted = state(again), state(model)
+    assert found.keys() == wanted.keys() and len(found) > 2 * len(model.trainable_variables) - 1
+    for name, value in wanted.items():
+        np.testing.assert_array_equal(found[name], value, err_msg=name)
+    again.fit(X, Y, epochs=1, verbose=0)
+
+
+def test_numbers_may_be_numpys():
+    plan = {np.int64(0): tfnn.transfer.advise(len(X), Y.max() + 1, (5, 50)), np.int64(1): np.int32(2)}
+    history = tfnn.fit(classifier(), X, Y, epochs=2, verbose=0, seed=1, callbacks=[Unfreeze(plan)])
+    assert history.traces == 2
+
+
+def test_a_model_that_is_frozen_as_a_whole_is_refused():
+    model = classifier()
+    model.trainable = False
+    with pytest.raises(ValueError, match="is frozen as a whole, and so its head.*set model.trainable = True"):
+        tfnn.fit(model, X, Y, verbose=0, callbacks=[Unfreeze({0: 1})])
+
+
 def test_deeper_stages_learn_slower():
     moved = {}
     for decay in 1.0, 0.1:

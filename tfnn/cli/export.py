@@ -85,7 +85,7 @@ def labels_in(path):
     if path is None or path == "none":
         return None if path is None else ()
     try:
-        return pathlib.Path(path).read_text(encoding="utf-8").splitlines()
+        return pathlib.Path(path).read_text(encoding="utf-8-sig").rstrip().splitlines()
     except UnicodeDecodeError:
         raise ValueError(f"--labels {path}: is not a text file in UTF-8") from None
 

@@ -1,5 +1,7 @@
 """What arrays must satisfy to be trained on; errors name the source."""
 
+import unicodedata
+
 import numpy as np
 
 
@@ -25,9 +27,10 @@ def check_classes(names, what):
         )
     spellings = {}
     for name in map(str, names):
-        other = spellings.setdefault(name.strip().casefold(), name)
+        other = spellings.setdefault(unicodedata.normalize("NFC", name.strip()).casefold(), name)
         if other != name:
-            raise ValueError(f"{what}: the classes {other!r} and {name!r} differ in case only; make them one")
+            how = "case" if len(name) == len(other) else "spaces, case or the form of their accents"
+            raise ValueError(f"{what}: the classes {other!r} and {name!r} differ in {how} only; make them one")
     if len(spellings) < len(names):
         raise ValueError(f"{what}: a class is named twice among {', '.join(map(str, names))}")
 

@@ -2,6 +2,7 @@
 
 import tensorflow as tf
 
+from tfnn.data import bmp
 from tfnn.data.exif import orientation, upright
 
 FORMATS = "PNG, JPEG, GIF, BMP or WebP"
@@ -16,11 +17,12 @@ def decode(encoded):
     """PNG, JPEG, GIF (first frame), BMP or WebP bytes to uint8 (H, W, 1 to 4), upright as a JPEG's Exif data tell.
 
     Raises:
-        tf.errors.InvalidArgumentError: for other bytes, and for WebP animations, on which TensorFlow 2.21 writes past
-            the end of their memory.
+        tf.errors.InvalidArgumentError: for other bytes; for WebP animations, on which TensorFlow 2.21 writes past the end of
+            their memory; and for BMP that is compressed, which it takes for pixels.
     """
-    encoded = tf.where(is_webp_animation(encoded), "", encoded)
+    encoded = tf.where(is_webp_animation(encoded) | bmp.is_compressed(encoded), "", encoded)
     image = upright(tf.io.decode_image(encoded, expand_animations=False), orientation(encoded))
+    image = tf.cond(bmp.has_palette(encoded), lambda: bmp.coloured(image, encoded), lambda: image)
     return tf.ensure_shape(image, [None, None, None])
 
 

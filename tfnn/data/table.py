@@ -1,6 +1,7 @@
 """Images that a table lists."""
 
 import csv
+import os
 import pathlib
 
 from tfnn.data.checks import check_classes, check_labels
@@ -29,8 +30,10 @@ def table(path, image_size=None, seed=0, skip_bad_images=False, class_names=None
         raise FileNotFoundError(f"{path}: no such file")
     try:
         with path.open(newline="", encoding="utf-8-sig") as file:
-            reader = csv.DictReader(file, skipinitialspace=True, delimiter=delimiter(file))
-            columns, rows = reader.fieldnames or [], list(reader)
+            comma = delimiter(file)
+            reader = csv.DictReader(filter(str.strip, file), skipinitialspace=True, delimiter=comma)
+            columns = reader.fieldnames = [name.strip() for name in reader.fieldnames or []]
+            rows = list(reader)
     except (UnicodeDecodeError, csv.Error) as error:
         raise ValueError(f"{path}: not a readable .csv file ({error})") from None
     if not {"path", "label"} <= set(columns):
@@ -43,7 +46,7 @@ def table(path, image_size=None, seed=0, skip_bad_images=False, class_names=None
             if not row[column]:
                 raise ValueError(f"{path}: row {number} lacks a {column}")
     files, labels = [path.parent / row["path"] for row in rows], [row["label"] for row in rows]
-    missing = [file for file in files if not file.is_file()]
+    missing = [file for file in files if not os.path.isfile(file)]  # pathlib raises for names that are too long
     if missing:
         raise FileNotFoundError(f"{path}: {len(missing)} of {len(files)} files are missing: {named(missing)}")
     found = sorted(set(labels), key=lambda label: (0, int(label), label) if label.isdecimal() else (1, 0, label))

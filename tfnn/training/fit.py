@@ -139,6 +139,8 @@ def fit(
         raise ValueError(
             f"class_weight={class_weight!r} must be 'balanced' or a dict of classes and weights: {{0: 1.0, 1: 2.5}}"
         )
+    if cache is not None and not hasattr(cache, "features"):
+        raise ValueError(f"cache={cache!r} must be a tfnn.transfer.FeatureCache, such as FeatureCache('features'), or None")
     if isinstance(x, (Growable, ImageStream)):
         check_alone(x, y=y, sample_weight=sample_weight, batch_size=batch_size)
         (x, y, sample_weight), batch_size, shuffle, own_seed = x.arguments()

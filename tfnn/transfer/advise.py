@@ -28,5 +28,5 @@ def advise(n_examples, n_classes, thresholds=(20, 100, 500, 2000)):
         raise ValueError(f"n_examples={n_examples} must be at least 1, n_classes={n_classes} at least 2")
     if list(thresholds) != sorted(set(thresholds)):
         raise ValueError(f"thresholds={tuple(thresholds)} must rise")
-    reached = sum(n_examples / n_classes >= threshold for threshold in thresholds)
+    reached = sum(bool(n_examples / n_classes >= threshold) for threshold in thresholds)
     return "all" if reached and reached == len(thresholds) else reached

@@ -1,10 +1,14 @@
 """A classifier of images on a backbone: what it needs of pixels, the stages, and a new head, in one graph."""
 
+import re
+import warnings
+
 import keras
 
 from tfnn.layers import Dropout
 from tfnn.training.inputs import integer
 from tfnn.transfer.backbone import backbone as backbone_of
+from tfnn.transfer.backbone import backbones
 from tfnn.transfer.freezing import freeze
 from tfnn.transfer.preprocessing import Preprocessing
 from tfnn.transfer.stage_model import chained
@@ -17,6 +21,7 @@ def classifier(
     input_shape=None,
     weights=None,
     *,
+    preprocessing=None,
     unfreeze=0,
     dropout=0.2,
     kernel_initializer="zeros",
@@ -30,10 +35,13 @@ def classifier(
 
     Args:
         backbone: a name that `tfnn.transfer.backbone` knows, such as "MobileNetV2"; or a functional model from images to
-            features (B, F), or a Sequential, with weights of its own, whose layers are shared.
+            features (B, F), or a Sequential, with weights of its own, whose layers are shared. It takes pixels of 0 to 255, or
+            what `preprocessing` makes of them.
         classes: how many there are.
         input_shape: (height, width, channels) of images, for a name; None takes the size of the backbone's training.
         weights: "imagenet", a path (see `tfnn.transfer.load_weights`) or None, for a name.
+        preprocessing: for a model: the name of a network of `keras.applications` whose preprocessing comes before it, as its
+            constructor gives the network without; None for one that takes pixels as they are. A name brings its own.
         unfreeze: how many of the last stages are trained with the head, an int or "all"; see `tfnn.transfer.Unfreeze`.
         dropout: the part of the features that is dropped in training, before the head.
         kernel_initializer: of the head, which starts at zeros as in BiT (Kolesnikov et al. 2020, arXiv:1912.11370): every
@@ -46,7 +54,8 @@ def classifier(
         Its stages are layers of it, `StageModel`s: a frozen one is wholly in inference mode.
 
     Raises:
-        ValueError: for fewer than 2 classes, a backbone that gives no features (B, F), and as `Backbone.build` does.
+        ValueError: for fewer than 2 classes, a backbone that gives no features (B, F) or ends in a softmax, and as
+            `Backbone.build` does.
 
     Example:
         >>> model = tfnn.transfer.classifier("MobileNetV2", 5, (96, 96, 3), weights="imagenet")
@@ -55,14 +64,18 @@ def classifier(
     """
     classes = integer("classes", classes, low=2)
     if isinstance(backbone, str):
+        if preprocessing is not None:
+            raise ValueError(f"preprocessing={preprocessing!r} is for a model; {backbone} brings its own")
         known = backbone_of(backbone)
         body, mode, name = known.build(input_shape, weights), known.preprocessing, name or f"{backbone}_classifier"
     elif input_shape is not None or weights is not None:
         raise ValueError("input_shape and weights belong to a backbone that is given by name; a model has its own")
     else:
-        body, mode = backbone, "inside"
+        body, mode = backbone, backbone_of(preprocessing).preprocessing if preprocessing else "inside"
     check_features(body)
-    x = inputs = keras.Input(body.input_shape[1:], name="image")
+    if not isinstance(backbone, str) and preprocessing is None:
+        warn_of_bare_network(body)
+    x = inputs = keras.Input(body.inputs[0].shape[1:], name="image")
     if mode != "inside":
         x = Preprocessing(mode, name="preprocessing")(x)
     x = chained(functional(body), x)
@@ -77,5 +90,25 @@ def check_features(body):
     outputs = getattr(body, "outputs", None)
     if not outputs or len(outputs) > 1 or len(body.inputs) > 1:
         raise ValueError(f"a backbone must be a functional model of one input and one output, got {body!r}")
-    if len(body.output_shape) != 2 or body.output_shape[-1] is None:
-        raise ValueError(f"a backbone must give features (B, F), got {body.output_shape}: end it with a global pooling")
+    shape = tuple(outputs[0].shape)
+    if len(shape) != 2 or shape[-1] is None:
+        raise ValueError(f"a backbone must give features (B, F), got {shape}: end it with a global pooling")
+    last = outputs[0]._keras_history.operation
+    if getattr(last, "activation", None) is keras.activations.softmax:
+        raise ValueError(f"a backbone must give features, and {body.name!r} gives classes: make it with include_top=False")
+
+
+def warn_of_bare_network(body):
+    """Of a network that a constructor of `keras.applications` made to follow `preprocess_input`, and that has nothing before
+    its first weights: it would be given pixels of 0 to 255.
+    """
+    plain = lambda name: re.sub(r"\W|_", "", name).lower()
+    alike = [name for name in backbones() if plain(body.name).startswith(plain(name))]
+    known = backbone_of(max(alike, key=len)) if alike else None
+    first = next(layer for layer in body.layers if not isinstance(layer, (keras.layers.InputLayer, keras.layers.ZeroPadding2D)))
+    if known and known.preprocessing != "inside" and first.weights:
+        warnings.warn(
+            f"backbone {body.name!r} is given pixels of 0 to 255; if its weights are those of keras.applications, it wants"
+            f" classifier({known.name!r}, ...), or preprocessing={known.name!r}",
+            stacklevel=3,
+        )

@@ -68,12 +68,12 @@ class FeatureCache:
             ((head, its source, its validation data), words), or (None, why not, in words).
         """
         why_not = obstacle(model, source, validation, steps, self.copies)
+        if not why_not:
+            body, head = self.split(model)
+            why_not = changing(body) if head else "the head takes more than what the last stage gives"
         if why_not:
             return None, f"features not cached: {why_not}"
-        body, head = self.split(model)
         copies = self.copies if steps else 1
-        if adds_losses(body):
-            return None, "features not cached: layers of the backbone add to the loss"
         each, most = features_bytes(body), self.store.max_bytes
         size = copies * source.rows * each
         both = size + (validation.rows * each if validation else 0)
@@ -88,11 +88,15 @@ class FeatureCache:
         return (head, trained, held_out), f"features of {what} images {told}, {size / 1e6:,.1f} MB"
 
     def split(self, model):
-        """(from images to what the last stage gives, from there to the outputs), the same for each call."""
+        """(from images to what the last stage gives, from there to the outputs, or None), the same for each call."""
         if model not in self.parts:
             calls = [node for node in nodes_of(model) if isinstance(node.operation, StageModel)]
             (features,) = calls[-1].outputs
-            self.parts[model] = keras.Model(model.input, features), keras.Model(features, model.output)
+            try:
+                head = keras.Model(features, model.output)
+            except ValueError:  # outputs that hang on other tensors, too
+                head = None
+            self.parts[model] = keras.Model(model.input, features), head
         return self.parts[model]
 
     def kept_or_computed(self, body, x, steps, seed, copies):
@@ -144,6 +148,8 @@ def obstacle(model, source, validation, steps, copies):
     stages = [layer for layer in model.layers if isinstance(layer, StageModel)]
     if not stages:
         return "the model has no stages, as tfnn.transfer.classifier makes them"
+    if len(model.inputs) > 1:
+        return "the model takes more than images"
     trained = [stage.name for stage in stages if stage.trainable_weights]
     if trained:
         return f"{', '.join(trained)} {'is' if len(trained) == 1 else 'are'} trained"
@@ -152,13 +158,24 @@ def obstacle(model, source, validation, steps, copies):
         return f"the model has a {compiled.own_step or 'test_step'} of its own"
     if compiled.own_loss:
         return "the model has a compute_loss of its own, which may read images"
-    for part in source, validation:
+    for part, what in (source, "images"), (validation, "validation images"):
         if part is not None and not isinstance(part, (Arrays, FileStream)):
-            return "images are read as a stream"
+            return f"{what} are read as a stream"
     if steps and copies is None:
         return "augmentation draws anew in each epoch; FeatureCache(copies=k) keeps k augmented copies"
     mixing = [type(step).__name__ for step in steps if hasattr(step, "augment_batch")]
     return f"{mixing[0]} mixes labels" if mixing else None
+
+
+def changing(body):
+    """Why its features of an image are not the same at each update, or not all that a call of it gives; or None."""
+    for layer in body.layers:
+        if not isinstance(layer, StageModel):  # what a user put before the stages
+            if layer.trainable_weights:
+                return f"{layer.name}, below the stages, is trained"
+            if layer._call_has_training_arg:
+                return f"{layer.name}, below the stages, may give something else in training"
+    return "layers of the backbone add to the loss" if adds_losses(body) else None
 
 
 def adds_losses(body):

@@ -6,6 +6,7 @@ import tempfile
 import warnings
 import zipfile
 
+import ml_dtypes  # noqa: F401  makes np.dtype("bfloat16") known
 import numpy as np
 
 SUFFIX = ".features.npz"  # its own, as other files in the folder are none of ours; the reader of .npz checks a CRC-32
@@ -41,7 +42,7 @@ class Folder:
         file = self.path / f"{key}{SUFFIX}"
         try:
             with np.load(file, allow_pickle=False) as held:
-                features = held["features"]
+                features = held["features"].view(np.dtype(str(held["dtype"])))  # of bfloat16 .npz holds the bytes alone
             os.utime(file)
         except FileNotFoundError:
             return None
@@ -54,7 +55,7 @@ class Folder:
         try:
             self.path.mkdir(parents=True, exist_ok=True)
             with tempfile.TemporaryDirectory(dir=self.path, prefix=".") as work:
-                np.savez(pathlib.Path(work, f"new{SUFFIX}"), features=features)
+                np.savez(pathlib.Path(work, f"new{SUFFIX}"), features=features, dtype=features.dtype.name)
                 os.replace(pathlib.Path(work, f"new{SUFFIX}"), self.path / f"{key}{SUFFIX}")
         except OSError as error:
             warnings.warn(f"{self.path}: features cannot be kept there ({error.strerror})", stacklevel=2)

@@ -1,5 +1,7 @@
 """Which stages of a classifier are trained."""
 
+import numbers
+
 from tfnn.transfer.stage_model import StageModel
 
 
@@ -20,13 +22,17 @@ def freeze(model, unfreeze=0):
             too that were frozen before.
 
     Raises:
-        ValueError: for another number, and for a model without stages.
+        ValueError: for another number, for a model without stages, and for one that is frozen as a whole.
 
     Example:
         >>> tfnn.transfer.freeze(model, 2)  # trains C4, C5 and the head
     """
     stages = stages_of(model)
     trained = number_of(unfreeze, len(stages))
+    if not model.trainable:
+        raise ValueError(
+            f"model {model.name!r} is frozen as a whole, and so its head, which is to be trained: set model.trainable = True"
+        )
     for index, stage in enumerate(stages):
         for layer in stage._flatten_layers():  # each by itself: a stage that has the flag already would not pass it on
             layer.trainable = index >= len(stages) - trained
@@ -41,6 +47,6 @@ def number_of(unfreeze, most):
     """How many stages "all" or a number are, of `most`."""
     if unfreeze == "all":
         return most
-    if isinstance(unfreeze, bool) or not isinstance(unfreeze, int) or not 0 <= unfreeze <= most:
+    if isinstance(unfreeze, bool) or not isinstance(unfreeze, numbers.Integral) or not 0 <= unfreeze <= most:
         raise ValueError(f"unfreeze={unfreeze!r} must be an integer from 0 to the {most} stages, or 'all'")
-    return unfreeze
+    return int(unfreeze)

@@ -40,7 +40,8 @@ def chained(backbone, x):
         outputs = [tensor for tensor in later if tensor is not start and stage_of(tensor) == index]
         stage = StageModel(only(inputs), only(outputs), name=name)
         values |= zip(outputs, keras.tree.flatten(stage(only([values[tensor] for tensor in inputs]))))
-    return values[backbone.output]
+    (features,) = backbone.outputs
+    return values[features]
 
 
 def unique(tensors):

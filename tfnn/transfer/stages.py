@@ -101,6 +101,8 @@ def stride(operation):
     if hasattr(operation, "layers"):
         return math.prod(map(stride, operation.layers))
     strides = getattr(operation, "strides", 1)
+    if strides is None:  # of keras.ops.max_pool and average_pool
+        strides = operation.pool_size
     return strides if isinstance(strides, int) else max(strides)
 
 

@@ -1,5 +1,7 @@
 """Stages that are unfrozen as the training goes on."""
 
+import numbers
+
 from tfnn import controls
 from tfnn.callbacks.steered_rate import optimizers_of
 from tfnn.optimizers import Optimizer
@@ -36,7 +38,7 @@ class Unfreeze(controls.Freezing):
         if not isinstance(plan, dict) or not plan:
             raise ValueError(f"plan={plan!r} must be a dict {{epoch: number of stages or 'all'}}")
         for epoch in plan:
-            if isinstance(epoch, bool) or not isinstance(epoch, int) or epoch < 0:
+            if isinstance(epoch, bool) or not isinstance(epoch, numbers.Integral) or epoch < 0:
                 raise ValueError(f"plan={plan!r}: the epoch {epoch!r} must be an integer of at least 0")
         self.plan = dict(sorted(plan.items()))
 
@@ -74,8 +76,12 @@ class Unfreeze(controls.Freezing):
 
 
 def build(optimizer, groups, model):
-    """Makes an optimizer's state of all `groups` of variables, which join tfnn's optimizers one after the other."""
-    every = [variable for group in groups for variable in group]
+    """Makes an optimizer's state of all `groups` of variables, which join tfnn's optimizers one after the other.
+
+    A Keras optimizer gets them in the model's order, by which it reads a file of a model all of whose stages are trained.
+    """
+    places = {id(variable): place for place, variable in enumerate(model.variables)}
+    every = sorted((variable for group in groups for variable in group), key=lambda variable: places[id(variable)])
     for part in optimizers_of(optimizer):
         if isinstance(part, Optimizer):
             for group in groups:
