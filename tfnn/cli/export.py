@@ -29,7 +29,7 @@ def add_arguments(parser):
     add("--embedding", nargs="?", const=True, metavar="LAYER", help="add the output of a layer, or the input of the last")
     add("--top", type=int, default=5, metavar="K", help="how many classes are named (default 5)")
     add("--no-fold", action="store_true", help="keep BatchNorm as a step of its own")
-    add("--no-freeze", action="store_true", help="keep weights as variables; needed beyond 2 GB")
+    add("--no-freeze", action="store_true", help="keep weights as variables, in less memory; needed beyond 2 GB")
     add("--no-warmup", action="store_true", help="no requests for TensorFlow Serving to warm up with")
     add("--format", choices=FORMATS, default=SAVED_MODEL, metavar="F", help=f"{', '.join(FORMATS)} (default the first)")
     add("--version", type=int, metavar="N", help="the number of the version (default the next)")

@@ -13,8 +13,8 @@ arm was chosen for n = 5 and 10, on images of the training and validation parts 
 Found with 20 seeds (0 to 19): all stages retrained gain 7.3 ± 1.7 points over training from scratch at n = 5, 5.1 ± 1.0 at
 n = 10 and 1.2 ± 0.2 at n = 100; over scratch with augmentation 2.3 ± 1.5, 1.8 ± 1.0 and 2.3 ± 0.8. The best number of stages
 rises with n: one at n = 1, two at n = 2, all from n = 5 on, by less than the noise among those three; the head alone gains
-14.7 ± 4.8 at n = 1 and loses 2.3 ± 0.6 at n = 100. scikit-learn's logistic regression on the same pixels has 89.2% at n = 5, 91.8% at
-n = 10 and 96.3% at n = 100.
+14.7 ± 4.8 at n = 1 and loses 2.3 ± 0.6 at n = 100. scikit-learn's logistic regression on the same pixels has 89.2% at n = 5,
+91.8% at n = 10 and 96.3% at n = 100.
 """
 
 import contextlib

@@ -65,7 +65,9 @@ def export(
         embedding: adds a signature of that name, which gives the output of the layer of this name; True the input of the
             last layer with weights.
         fold_batchnorm: whether the layer before a BatchNorm does its work, where it can.
-        freeze: whether weights become constants of the graph, at most 2 GB, which servers run faster.
+        freeze: whether weights become constants of the graph, at most 2 GB, which servers with oneDNN run faster (1.4 times,
+            MobileNetV2 and ResNet50 at batch 1; 1.0 without) and hold some twenty times in memory: 2.6 GB in all for
+            ResNet50, against 0.85 GB of variables. For large networks pass False.
         warmup: inputs to check the bundle with, which servers also warm up with: uint8 images, an array, or {name: array}.
             None draws some; False leaves the warm-up out.
         metrics: what was measured of the model, for `bundle.json`: a dict.

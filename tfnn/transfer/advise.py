@@ -7,8 +7,8 @@ def advise(n_examples, n_classes, thresholds=(20, 100, 500, 2000)):
     "The bigger your data set, the more layers you have to retrain" (lecture, section 7): few examples cannot correct many
     weights, many can. The lecture gives the direction and no numbers; those here are a start to be tried against the
     validation part, which decides. They are not measured: pretrained weights of the networks that they are for were not to be
-    had. On a small network (`tfnn transfer --demo`) one stage of three is best with one example of each class, two with two, all
-    with five and more.
+    had. On a small network (`tfnn transfer --demo`) one stage of three is best with one example of each class, two with two,
+    all with five and more.
 
     Args:
         n_examples: of the training part.
