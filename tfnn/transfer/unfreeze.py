@@ -14,7 +14,8 @@ class Unfreeze(controls.Freezing):
 
     Where an epoch of the plan begins, stages are frozen or unfrozen and the graph is traced anew, once. All else goes on: the
     momenta of what is trained already, callbacks, the history, the order of examples. A stage that joins counts its own
-    updates, as Adam's bias correction needs it, with tfnn's optimizers.
+    updates, as Adam's bias correction needs it, with tfnn's optimizers; a `.keras` file of a model whose stages have not all
+    joined keeps their state, while Keras's optimizers start anew when it is loaded.
 
     Under `tfnn.fit` and `model.fit`. Without this callback Keras passes over a change of `trainable` after `compile` in
     silence, and `compile` with a new optimizer loses its state.
