@@ -10,10 +10,10 @@ HEADERS = 14 + 40
 RUN_LENGTHS = 1, 2  # RLE8, RLE4
 
 
-def head(encoded):
-    """The bytes of both headers, int32; zeros where there are no more, and of what is no BMP."""
-    known = tf.cond(tf.strings.substr(encoded, 0, 2) == "BM", lambda: encoded, lambda: tf.constant(b""))
-    return padded(tf.strings.substr(known, 0, HEADERS), HEADERS)
+def headers_of(encoded):
+    """The bytes of both headers, int32 (54,); zeros where there are no more, and of what is no BMP."""
+    start = tf.strings.substr(encoded, 0, HEADERS)
+    return padded(tf.where(tf.strings.substr(start, 0, 2) == "BM", start, ""), HEADERS)
 
 
 def padded(text, length):
@@ -21,18 +21,17 @@ def padded(text, length):
     return tf.cast(tf.concat([values, tf.zeros([length - tf.size(values)], tf.uint8)], 0), tf.int32)
 
 
-def is_compressed(encoded):
-    kind = head(encoded)[30]
-    return tf.reduce_any(kind == RUN_LENGTHS)
+def is_compressed(headers):
+    return tf.reduce_any(headers[30] == RUN_LENGTHS)
 
 
-def has_palette(encoded):
-    return head(encoded)[28] == 8
+def has_palette(headers):
+    return headers[28] == 8
 
 
-def coloured(image, encoded):
+def coloured(image, encoded, headers):
     """An image (H, W, 1) of places in the palette to its colours (H, W, 3), or (H, W, 1) where all of them are grey."""
-    start = 14 + tf.reduce_sum(head(encoded)[14:18] * 256 ** tf.range(4))
+    start = 14 + tf.reduce_sum(headers[14:18] * 256 ** tf.range(4))
     start = tf.clip_by_value(start, 0, tf.strings.length(encoded))  # of a damaged one
     palette = padded(tf.strings.substr(encoded, start, 1024), 1024)
     colours = tf.cast(tf.reshape(palette, [256, 4])[:, 2::-1], tf.uint8)

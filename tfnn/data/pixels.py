@@ -20,9 +20,10 @@ def decode(encoded):
         tf.errors.InvalidArgumentError: for other bytes; for WebP animations, on which TensorFlow 2.21 writes past the end of
             their memory; and for BMP that is compressed, which it takes for pixels.
     """
-    encoded = tf.where(is_webp_animation(encoded) | bmp.is_compressed(encoded), "", encoded)
+    headers = bmp.headers_of(encoded)
+    encoded = tf.where(is_webp_animation(encoded) | bmp.is_compressed(headers), "", encoded)
     image = upright(tf.io.decode_image(encoded, expand_animations=False), orientation(encoded))
-    image = tf.cond(bmp.has_palette(encoded), lambda: bmp.coloured(image, encoded), lambda: image)
+    image = tf.cond(bmp.has_palette(headers), lambda: bmp.coloured(image, encoded, headers), lambda: image)
     return tf.ensure_shape(image, [None, None, None])
 
 

@@ -105,8 +105,9 @@ def warn_of_bare_network(body):
     plain = lambda name: re.sub(r"\W|_", "", name).lower()
     alike = [name for name in backbones() if plain(body.name).startswith(plain(name))]
     known = backbone_of(max(alike, key=len)) if alike else None
-    first = next(layer for layer in body.layers if not isinstance(layer, (keras.layers.InputLayer, keras.layers.ZeroPadding2D)))
-    if known and known.preprocessing != "inside" and first.weights:
+    passive = keras.layers.InputLayer, keras.layers.ZeroPadding2D
+    first = next((layer for layer in body.layers if not isinstance(layer, passive)), None)
+    if known and known.preprocessing != "inside" and first is not None and first.weights:
         warnings.warn(
             f"backbone {body.name!r} is given pixels of 0 to 255; if its weights are those of keras.applications, it wants"
             f" classifier({known.name!r}, ...), or preprocessing={known.name!r}",
