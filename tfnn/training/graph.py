@@ -107,7 +107,7 @@ class TrainingGraph:
         if self.compiled.own_step and not self.eager:
             self.whole.get_concrete_function(batch_spec, STREAM)
 
-    def undone_where_bad(self, call, compiled):
+    def undone_where_bad(self, call, compiled=False):
         """(good, result) of `call()`; where `good` is false, or a weight not finite, all variables are put back.
 
         What is kept for that costs at most a copy of the state. `compiled` tells whether this becomes a part of what XLA
@@ -207,7 +207,9 @@ def over_parts(static, step, carry, at, end, size, rows):
     body = lambda start, carry: (start + size, step(carry, start, size))
     start, carry = loop(lambda start, _: start + size <= end, body, (at, carry))
     tail = rows % size
-    return tf.cond(start < end, lambda: step(carry, start, tail), lambda: carry) if tail else carry
+    if tail:  # a loop of one turn: XLA takes over thirty times as long to compile a tf.cond in its place
+        _, carry = loop(lambda start, _: start < end, lambda start, carry: (start + tail, step(carry, start, tail)), (start, carry))
+    return carry
 
 
 def batch_of(data):
