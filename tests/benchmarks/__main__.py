@@ -17,6 +17,8 @@ from tests.benchmarks.timing import HEADER
 
 SUITES = {
     "fit": "`tfnn.fit` against `model.fit`, PyTorch, JAX",
+    "cold": "short fits of fresh models in fresh processes, against `model.fit` on TensorFlow and on JAX",
+    "xla": "what compiling costs and gains on a CPU, and after how many updates it pays",
     "trainer": "the same with streams, hooks, validation, mixed precision; what a checkpoint costs, and data in memory",
     "threads": "the rule for intra-op threads",
     "accuracy": "the digits, ten seeds",

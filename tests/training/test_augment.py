@@ -8,7 +8,8 @@ import tensorflow as tf
 import tfnn
 from tests.benchmarks.augmented_accuracy import augmentation, error_on_test
 from tfnn.callbacks import BatchSizeScheduler
-from tfnn.training.xla import choose_jit
+from tfnn.training.plan import Plan
+from tfnn.training.xla import OFF, choose_jit
 
 LAYERS = keras.layers
 
@@ -244,12 +245,12 @@ def test_masks_mixed_by_mixup_become_one_hot(images):
 
 
 def test_xla_is_chosen_with_an_eye_on_the_augmentation():
-    model = compiled()
-    assert choose_jit(model, "auto")[0] is True
-    assert choose_jit(model, "auto", (tfnn.layers.MixUp(), add_noise)) == choose_jit(model, "auto")
+    model, long = compiled(), Plan(updates=10**6, validated=0, epochs=1)
+    assert choose_jit(model, "auto", long)[0].on is True
+    assert choose_jit(model, "auto", long, (tfnn.layers.MixUp(), add_noise)) == choose_jit(model, "auto", long)
     unable = LAYERS.RandomRotation(0.1)
     for steps in (unable,), (LAYERS.Pipeline([unable]),):
-        assert choose_jit(model, "auto", steps) == (False, f"layer {unable.name!r} does not support XLA")
+        assert choose_jit(model, "auto", long, steps) == (OFF, OFF, f"layer {unable.name!r} does not support XLA")
 
 
 def test_keras_s_own_layers_serve(images):

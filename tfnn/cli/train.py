@@ -24,7 +24,8 @@ from tfnn.cli.trained import trained
 from tfnn.data import load
 from tfnn.diagnose import accuracy, interval
 from tfnn.training.threads import intra_op_threads
-from tfnn.training.xla import choose_jit
+
+IN_MEMORY = 2**31  # bytes of pixels; images that are more stay in their files
 
 
 def add_arguments(parser):
@@ -128,7 +129,7 @@ def fit(model, data, options, folder):
 
 def read(options, **of_files):
     try:
-        return load(options.data, skip_bad_images=options.skip_bad_images, **of_files)
+        return load(options.data, skip_bad_images=options.skip_bad_images, stream=IN_MEMORY, **of_files)
     except ValueError as error:
         raise ValueError(str(error).replace("skip_bad_images=True", "--skip-bad-images")) from None
 
@@ -187,13 +188,7 @@ def set_threads(options, data):
 
 def surroundings(model, threads):
     """Where and how the run takes place; it belongs to the result, whose last bits depend on it."""
-    jit, reason = choose_jit(model, "auto")
-    return {
-        "device": distribute.device_type(model.distribute_strategy),
-        "threads": threads,
-        "jit_compile": jit,
-        "jit_compile_reason": reason,
-    }
+    return {"device": distribute.device_type(model.distribute_strategy), "threads": threads}
 
 
 def introduction(options, data, model, where):

@@ -28,6 +28,8 @@ def trained(model, folder, train):
         "interrupted": interrupted,
         "updates": int(model.optimizer.iterations),
         "traces": history.traces,
+        "jit_compile": history.jit_compile,
+        "jit_compile_reason": history.jit_compile_reason,
         "batch_sizes": history.batch_sizes,
         "history": {name: [float(value) for value in values] for name, values in history.history.items()},
     }

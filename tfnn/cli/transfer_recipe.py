@@ -14,7 +14,6 @@ from tfnn.transfer.weights import source
 
 OPTIMIZERS = {"adam": tfnn.optimizers.Adam} | recipe.OPTIMIZERS
 WEIGHTS = "imagenet", "none"
-IN_MEMORY = 2**31  # bytes of pixels; images that are more stay in their files
 
 
 def find_weights(options, known):
@@ -34,7 +33,7 @@ def of_files(data):
 def read(options, known):
     """The data in the form that the backbone takes: files at its own size, arrays at theirs, or at its smallest."""
     size = options.image_size or known.input_size
-    data = train.read(options, image_size=(size, size), class_names=labels_in(options.labels), stream=IN_MEMORY)
+    data = train.read(options, image_size=(size, size), class_names=labels_in(options.labels))
     if not options.image_size and not data.train.files:
         return rgb(data, tuple(max(known.minimum_size, side) for side in data.image_shape[:2]))
     options.image_size = size

@@ -167,7 +167,7 @@ class RangeTest(controls.Probe):
 @contextlib.contextmanager
 def undone(model, test):
     """All that a run inside changes is put back: what was captured by `test`, and what `fit` and Keras keep beside it."""
-    beside = {name: vars(model).get(name) for name in ("history", "stop_training", "_tfnn_graph")}
+    beside = {name: vars(model).get(name) for name in ("history", "stop_training", "_tfnn_graph", "_tfnn_done")}
     drawn, generator = random.getstate(), get_global_attribute(GLOBAL_SEED_GENERATOR)
     try:
         yield

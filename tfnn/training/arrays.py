@@ -4,7 +4,7 @@ import tensorflow as tf
 
 from tfnn.random import permutation
 from tfnn.training import inputs
-from tfnn.training.graph import batch_of, spec_of, take
+from tfnn.training.graph import batch_of, spec_of, spec_of_rows, take
 from tfnn.training.nonfinite import suspicion
 
 
@@ -71,7 +71,7 @@ class Arrays:
     def train(self, graph, limit, fresh):
         """Up to `limit` updates from here, and moves on where all went well. Gives (updates, `Result`)."""
         place, size = [tf.constant(number) for number in (self.at, limit, self.passes, fresh)], graph.size_of_batches
-        tail = (self.rows - self.at) % size if size else None
+        tail = (self.rows - self.at) % size if size and graph.static_tail else None
         result = self.function(graph, size, tail)(self.data, self.order, *place, size, tail)
         if result.good:
             self.at = int(result.at)
@@ -82,10 +82,16 @@ class Arrays:
         if graph.eager:
             return graph.train
         if (graph, size, tail) not in self.traces:
-            order, scalar, flag = tf.TensorSpec([self.rows], tf.int32), tf.TensorSpec([], tf.int32), tf.TensorSpec([], tf.bool)
-            specs = self.data, order, scalar, scalar, scalar, flag
+            data, order = self.form(graph.static), tf.TensorSpec([self.rows if graph.static else None], tf.int32)
+            scalar, flag = tf.TensorSpec([], tf.int32), tf.TensorSpec([], tf.bool)
+            specs = data, order, scalar, scalar, scalar, flag
             self.traces[graph, size, tail] = graph.train.get_concrete_function(*specs, size, tail)
         return self.traces[graph, size, tail]
+
+    def form(self, static):
+        """What a trace holds of the data: of any number of rows, unless bodies of static shape read it."""
+        spec = tf.TensorSpec.from_tensor if static else spec_of_rows
+        return tf.nest.map_structure(lambda a: a if a is None else spec(a), self.data)
 
     def sample(self):
         """(batch, its examples): the first of this pass."""
@@ -105,8 +111,15 @@ class Arrays:
 
     def evaluate(self, evaluation, limit, fresh):
         """(batches read, whether more follow, metrics) of up to `limit` batches from here."""
-        place = tf.constant(self.at), tf.constant(limit), tf.constant(fresh)
-        batches, more, logs = evaluation.on_arrays(self.data, self.micro_batch, *place)
+        place = [tf.constant(number) for number in (self.at, limit, fresh, self.micro_batch)]
+        size = self.micro_batch if evaluation.static else None
+        tail = self.rows % size if size and evaluation.static_tail else None
+        function = evaluation.on_arrays
+        if not evaluation.eager:
+            integer = tf.TensorSpec([], tf.int32)
+            specs = self.form(evaluation.static), integer, integer, tf.TensorSpec([], tf.bool), integer
+            function = function.get_concrete_function(*specs, size, tail)
+        batches, more, logs = function(self.data, *place, size, tail)
         self.at = min(self.at + int(batches) * self.micro_batch, self.rows)
         return int(batches), bool(more), logs
 

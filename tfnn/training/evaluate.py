@@ -11,6 +11,7 @@ from tfnn.training.compiled import call, layers_of, overrides
 from tfnn.training.evaluation import Evaluation
 from tfnn.training.hooks import TEST_HOOKS, wants
 from tfnn.training.sources import source_of
+from tfnn.training.xla import OFF
 
 
 def evaluate(
@@ -42,17 +43,17 @@ def evaluate(
     return logs if return_dict else model._flatten_metrics_in_order(logs)
 
 
-def evaluation_for(model, spec, jit_compile=None, head=None):
-    """The model's functions of an earlier call where they still hold, else new ones; `jit_compile` of None takes either.
+def evaluation_for(model, spec, jit=None, head=None):
+    """The model's functions of an earlier call where they still hold, else new ones; `jit` of None takes any.
 
     `head` is the part of the model that is called, with `spec` that of the whole; see `tfnn.training.compiled.Compiled`.
     """
     held = getattr(model, "_tfnn_evaluation", None)
-    if held and jit_compile in (None, held[0]) and held[1].compiled.head is head and held[1].compiled.current:
+    if held and jit in (None, held[0]) and held[1].compiled.head is head and held[1].compiled.current:
         return held[1]
-    evaluation = Evaluation(model, bool(jit_compile), head)
+    evaluation = Evaluation(model, jit or OFF, head)
     evaluation.compiled.build(spec)
-    object.__setattr__(model, "_tfnn_evaluation", (bool(jit_compile), evaluation))  # past Keras's tracking of attributes
+    object.__setattr__(model, "_tfnn_evaluation", (jit or OFF, evaluation))  # past Keras's tracking of attributes
     return evaluation
 
 
@@ -130,7 +131,9 @@ def predict(model, x, batch_size=None, verbose="auto", steps=None, callbacks=Non
         source.close()
     if not outputs:
         raise ValueError("prediction needs at least one batch, and the data gave none")
-    return keras.tree.map_structure(joined, *outputs)
+    form, columns = outputs[0], [list(column) for column in zip(*map(keras.tree.flatten, outputs))]
+    del outputs  # so that each part can be let go when it is copied: else all would be held twice
+    return keras.tree.pack_sequence_as(form, [joined(column) for column in columns])
 
 
 def prediction_for(model, spec):
@@ -150,7 +153,16 @@ def prediction_for(model, spec):
     return held[1].get_concrete_function(spec)
 
 
-def joined(*parts):
+def joined(parts):
+    """The batches of a list as one array; the list is emptied meanwhile."""
     if isinstance(parts[0], tf.RaggedTensor):
         return tf.concat(parts, axis=0)
-    return np.concatenate([part.numpy() for part in parts])
+    views = [np.asarray(part) for part in parts]
+    parts.clear()
+    whole = np.empty((sum(map(len, views)), *views[0].shape[1:]), views[0].dtype)
+    at = len(whole)
+    while views:
+        view = views.pop()
+        whole[at - len(view) : at] = view
+        at -= len(view)
+    return whole

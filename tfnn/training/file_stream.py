@@ -1,5 +1,7 @@
 """Examples whose images stay in files, and a place in them."""
 
+import functools
+
 import keras
 import tensorflow as tf
 
@@ -43,10 +45,15 @@ class FileStream(Stream):
     def batch_spec(self):
         return batch_of(self.spec)
 
+    def examples(self, updates, controls):
+        """Examples of an epoch of so many updates, or of a pass."""
+        return min(self.rows, updates * controls.batch_size) if updates else self.rows
+
     def soften(self, soft):
         """Puts `soft(y)` in the place of the labels."""
         x, y, sample_weight = self.data
         self.data = x, soft(y), sample_weight
+        vars(self).pop("example", None)
 
     def seek(self, passes, at=(0, 0)):
         """Goes to the batch after `at`, (batches, examples), of pass number `passes`."""
@@ -63,11 +70,17 @@ class FileStream(Stream):
         """Goes to the place of another source of the same examples in the same order."""
         self.seek(other.passes, (-(-other.done // self.micro_batch), other.done))
 
-    def batches(self, rows):
-        """A `tf.data.Dataset` of the batches of these rows, in their order."""
+    @functools.cached_property
+    def example(self):
+        """A function of a row to an example. It is traced once: each pass would else trace the decoding of images anew."""
         readers = keras.tree.map_structure(reader, self.data)
         example = lambda row: batch_of(keras.tree.map_structure(lambda read: read and read(row), readers))
-        dataset = tf.data.Dataset.from_tensor_slices(rows).map(example, num_parallel_calls=threads(), deterministic=True)
+        return tf.function(example, input_signature=[tf.TensorSpec([], tf.int32)], autograph=False)
+
+    def batches(self, rows):
+        """A `tf.data.Dataset` of the batches of these rows, in their order."""
+        dataset = tf.data.Dataset.from_tensor_slices(rows)
+        dataset = dataset.map(self.example, num_parallel_calls=threads(), deterministic=True)
         return dataset.batch(self.micro_batch).prefetch(READ_AHEAD)
 
     def close(self):

@@ -19,6 +19,7 @@ from tfnn.training.file_stream import FileStream
 from tfnn.training.inputs import integer
 from tfnn.training.introduction import form_of, introduction, reason_for_new_trace
 from tfnn.training.memory import Memory
+from tfnn.training.plan import Plan, planned, remember
 from tfnn.training.profile import Profile
 from tfnn.training.run import Phase, Run
 from tfnn.training.saving import Saver, Terminated, check_same, found, heeding_sigterm, settings_of
@@ -162,6 +163,10 @@ def fit(
 
         updates = steps_per_epoch or (source.length and -(-source.length // accumulate))
         callbacks = callback_list(callbacks, model, verbose, epochs, updates)
+        trained = steps_per_epoch and steps_per_epoch * accumulate
+        reading = source, validation, initial_epoch, epochs, trained, validation_steps, validation_freq
+        recorded = resumed and resumed[2]["trainer"].get("plan")  # absent in the checkpoints of version 0.1
+        plan = Plan(*recorded) if recorded else planned(model, callbacks.callbacks, *reading)
         has = lambda kind: any(isinstance(callback, kind) for callback in callbacks.callbacks)
         nonfinite = "ignore" if has(keras.callbacks.TerminateOnNaN) else nonfinite
         growth, probes = mode_of(callbacks.callbacks), of_kind(controls.Probe, callbacks.callbacks)
@@ -180,16 +185,16 @@ def fit(
             features, words = cache.features(model, source, validation, augmentation, seed) if cache else (None, None)
             head, data, held_out = features or (None, source, validation)
             steps = () if features else augmentation
-            jit, why = choose_jit(model, jit_compile, steps, data, head)
+            jit, validation_jit, why = choose_jit(model, jit_compile, plan, steps, data, head)
             graph, new_trace = graph_for(model, source, data, jit, steps, head, run_controls, **how)
             graph.controls.check_memory = Memory(graph, data.spec).check if graph.rebatch else lambda size: None
             validate = None
             if validation is not None:
-                evaluation = evaluation_for(model, validation.spec, jit and isinstance(held_out, Arrays), head)
+                evaluation = evaluation_for(model, validation.spec, validation_jit, head)
                 validate = lambda heed: run_evaluation(evaluation, held_out, callbacks, validation_steps, heed)
             path = resumed and not run_controls and resumed[0]
             line = introduction(graph, data.micro_batch, accumulate, why, new_trace, path, words)
-            return Phase(graph, data, validate, line)
+            return Phase(graph, data, validate, line, why)
 
         first = phase()
         graph = first.graph
@@ -206,7 +211,7 @@ def fit(
         told = dict(accumulate=accumulate, epochs=epochs, steps_per_epoch=steps_per_epoch, shuffle=bool(shuffle), seed=seed)
         told |= dict(batch_size=source.micro_batch, examples=getattr(source, "rows", None), nonfinite=nonfinite)
         graph.controls.views = views_of(run, source, augmentation, validation, validation_steps, told)
-        run.saver = Saver(run, augmentation, settings, resumed)
+        run.saver = Saver(run, augmentation, settings, resumed, plan)
         if verbose:
             run.tell = functools.partial(print, flush=True)
             run.tell(first.line)
@@ -222,7 +227,9 @@ def fit(
             graph.controls.views = run.saver = None  # circles, which would keep the data until Python looks for them
             history = model.history
             history.updates, history.skipped, history.batch_sizes = run.updates, run.skipped, run.batch_sizes
-            history.traces, history.jit_compile = run.traces, run.graph.jit_compile
+            history.traces, history.jit_compile, history.jit_compile_reason = run.traces, run.graph.jit.on, run.why
+            validated = run.validations * (validation_steps or validation.length or 0) if validation is not None else 0
+            remember(model, source, Plan(run.updates * accumulate, validated, len(run.batch_sizes)))
     return model.history
 
 
@@ -262,7 +269,7 @@ def mode_of(callbacks):
     return modes.pop() if modes else None
 
 
-def graph_for(model, source, data, jit_compile, steps, head, run_controls, *, accumulate, growth, guard, probes):
+def graph_for(model, source, data, jit, steps, head, run_controls, *, accumulate, growth, guard, probes):
     """(The model's graph of an earlier `fit` where it still holds, else a new one; why one of an earlier fit does not).
 
     `source` is what the model reads, `data` what its `head` does.
@@ -278,8 +285,8 @@ def graph_for(model, source, data, jit_compile, steps, head, run_controls, *, ac
     if (sums or rebatch) and not isinstance(data, Arrays):
         data.measure()
     kind = ArrayGraph if isinstance(data, Arrays) else StreamGraph
-    settings = kind, data.micro_batch or 1, sums, rebatch, jit_compile, steps, guard, probes, head
-    held, form = getattr(model, "_tfnn_graph", None), form_of(data)
+    settings = kind, data.micro_batch or 1, sums, rebatch, jit, steps, guard, probes, head
+    held, form = getattr(model, "_tfnn_graph", None), form_of(data, static=jit.on)
     new_trace = reason_for_new_trace(held, settings, form)
     if held and held[0] == settings and held[1].compiled.current and held[1].heard and run_controls in (None, held[1].controls):
         graph = held[1]

@@ -46,7 +46,7 @@ class TrainingGraph:
         micro_batch: examples of one forward and backward pass.
         accumulate: whether a batch may be several micro-batches, whose gradients are summed.
         rebatch: whether the batch may become larger in one piece.
-        jit_compile: whether XLA compiles the graph.
+        jit: what XLA compiles, a `tfnn.training.xla.Jit`.
         augmentation: steps for `tfnn.training.augmentation.augmented`.
         guard: whether a number that is not finite ends a call and undoes it.
         probes: the `tfnn.controls.Probe`s that measure in it.
@@ -60,7 +60,7 @@ class TrainingGraph:
         micro_batch,
         accumulate,
         rebatch,
-        jit_compile,
+        jit,
         augmentation=(),
         guard=True,
         probes=(),
@@ -69,11 +69,11 @@ class TrainingGraph:
     ):
         self.compiled, self.strategy = Compiled(model, head), model.distribute_strategy
         self.micro_batch, self.accumulate, self.rebatch = micro_batch, accumulate, rebatch
-        self.jit_compile, self.guard, self.probes = jit_compile, guard, probes
+        self.jit, self.guard, self.probes = jit, guard, probes
         self.eager, self.forms = model.run_eagerly, []  # of the data that were seen, in words
         self.controls, self.pace = controls or Controls(micro_batch, rebatch and self.any_size, accumulate), Pace()
         self.step = Step(self.compiled, self.controls, accumulate, augmentation, probes)
-        self.train = self.function(self.run, jit_compile=jit_compile and self.compiles_loops)
+        self.train = self.function(self.run)
         self.whole, self.look = self.function(self.step.whole), self.function(self.step.part)
 
     def function(self, call, jit_compile=False):
@@ -107,11 +107,11 @@ class TrainingGraph:
         if self.compiled.own_step and not self.eager:
             self.whole.get_concrete_function(batch_spec, STREAM)
 
-    def undone_where_bad(self, call, compiled=False):
+    def undone_where_bad(self, call):
         """(good, result) of `call()`; where `good` is false, or a weight not finite, all variables are put back.
 
-        What is kept for that costs at most a copy of the state. `compiled` tells whether this becomes a part of what XLA
-        compiles: a choice between values costs nothing there, and a tf.cond takes far longer to compile.
+        What is kept for that costs at most a copy of the state. It stands outside of what XLA compiles, which would take
+        longer to compile it and would always copy.
         """
         if not self.guard:
             return call()
@@ -119,12 +119,8 @@ class TrainingGraph:
         before = [tf.identity(v) for v in state]
         good, result = call()
         good &= tf.reduce_all([tf.reduce_all(tf.math.is_finite(w)) for w in self.compiled.model.trainable_variables])
-        if compiled:
-            for variable, value in zip(state, before):
-                variable.assign(tf.where(good, variable, value))
-        else:
-            put_back = lambda: tf.group(*[variable.assign(value) for variable, value in zip(state, before)])
-            tf.cond(good, tf.no_op, put_back)
+        put_back = lambda: tf.group(*[variable.assign(value) for variable, value in zip(state, before)])
+        tf.cond(good, tf.no_op, put_back)
         return good, result
 
     def state(self):
@@ -199,17 +195,21 @@ def reset_metrics(model, fresh):
     tf.cond(fresh, reset, lambda: False)
 
 
-def over_parts(static, step, carry, at, end, size, rows):
-    """carry = step(carry, start, examples) over at..end in parts of `size`; the last of `rows` may be smaller."""
-    if not static:
-        body = lambda start, carry: (start + size, step(carry, start, tf.minimum(size, end - start)))
-        return loop(lambda start, _: start < end, body, (at, carry))[1]
-    body = lambda start, carry: (start + size, step(carry, start, size))
-    start, carry = loop(lambda start, _: start + size <= end, body, (at, carry))
-    tail = rows % size
-    if tail:  # a loop of one turn: XLA takes over thirty times as long to compile a tf.cond in its place
-        _, carry = loop(lambda start, _: start < end, lambda start, carry: (start + tail, step(carry, start, tail)), (start, carry))
-    return carry
+def over_parts(step, carry, at, end, size):
+    """carry = step(carry, start, examples) over at..end in parts of `size`; the last may be smaller."""
+    body = lambda start, carry: (start + size, step(carry, start, tf.minimum(size, end - start)))
+    return loop(lambda start, _: start < end, body, (at, carry))[1]
+
+
+def over_static_parts(step, carry, at, end, size, tail):
+    """(end of the last part, carry) of the same in parts of static shape; the last of `tail` examples, or none where that is None.
+
+    It is a loop of one turn: XLA takes over thirty times as long to compile a tf.cond in its place.
+    """
+    for part in filter(None, (size, tail)):
+        body = lambda start, carry, part=part: (start + part, step(carry, start, part))
+        at, carry = loop(lambda start, _, part=part: start + part <= end, body, (at, carry))
+    return at, carry
 
 
 def batch_of(data):
@@ -219,7 +219,11 @@ def batch_of(data):
 
 def spec_of(data):
     """Tensor specs of a batch of arrays, of any number of examples."""
-    return keras.tree.map_structure(lambda a: a if a is None else tf.TensorSpec([None, *a.shape[1:]], a.dtype), data)
+    return keras.tree.map_structure(lambda a: a if a is None else spec_of_rows(a), data)
+
+
+def spec_of_rows(array):
+    return tf.TensorSpec([None, *array.shape[1:]], array.dtype)
 
 
 def take(data, examples):

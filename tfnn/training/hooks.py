@@ -36,3 +36,17 @@ def steers(callback):
 def set_progress_target(bar, steps):
     """Tells a `ProgbarLogger` that an epoch has another number of steps: a grown batch makes updates fewer."""
     bar.target = bar.progbar.target = steps
+
+
+def epochs_before_stop(callback):
+    """How many epochs a run is sure to have with a callback that may stop it, or None for one that does not stop runs.
+
+    Of a callback of the user's it is asked whether its class names `stop_training`.
+    """
+    if isinstance(callback, keras.callbacks.EarlyStopping):
+        return callback.start_from_epoch + callback.patience + 1
+    if type(callback).__module__.split(".")[0] in ("keras", "tfnn"):
+        return None
+    methods = (vars(kind).get(hook) for kind in type(callback).__mro__ for hook in ("on_epoch_end", *TRAIN_HOOKS))
+    stops = any("stop_training" in method.__code__.co_names for method in methods if hasattr(method, "__code__"))
+    return 1 if stops else None

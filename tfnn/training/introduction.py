@@ -5,6 +5,7 @@ import keras
 from tfnn.distribute import device_type
 from tfnn.training.arrays import Arrays
 from tfnn.training.compiled import layers_of
+from tfnn.training.xla import Jit
 
 SETTINGS = (
     *("the kind of data", "the batch size", "whether gradients are summed", "whether the batch is regrouped"),
@@ -29,7 +30,7 @@ def introduction(graph, batch_size, accumulate, reason, new_trace, resumed, feat
     batch = f"batch {batch_size * accumulate} = {batch_size} × {accumulate}" if batch_size else "batches of the data"
     if graph.rebatch:
         batch += f", re-batched with {'a trace for each size' if graph.size_of_batches else 'one trace for all sizes'}"
-    xla = f"XLA {'on' if graph.jit_compile else 'off'} ({'run_eagerly' if graph.eager else reason})"
+    xla = f"XLA {graph.jit} ({'run_eagerly' if graph.eager else reason})"
     more = [features] if features else []
     more += [f"traced anew, as {new_trace}"] if new_trace else []
     more += [f"goes on from {resumed}"] if resumed else []
@@ -52,14 +53,16 @@ def reason_for_new_trace(held, settings, form):
 
 
 def shown(setting):
+    if isinstance(setting, Jit):
+        return setting.on
     if isinstance(setting, tuple):
         return ", ".join(type(part).__name__ for part in setting) or "nothing"
     return getattr(setting, "__name__", setting)
 
 
-def form_of(source):
-    """What a trace holds of the data, in words: dtypes and shapes."""
-    spec = source.data if isinstance(source, Arrays) else source.spec
+def form_of(source, static=True):
+    """What a trace holds of the data, in words: dtypes and shapes; those of whole arrays where its bodies are static."""
+    spec = source.data if isinstance(source, Arrays) and static else source.spec
     told = []
     for name, part in zip(("x", "y", "sample_weight"), spec):
         arrays = [a for a in keras.tree.flatten(part) if a is not None]

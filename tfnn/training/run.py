@@ -14,13 +14,14 @@ class Phase(NamedTuple):
     """What is trained on what, as long as no layer is frozen or unfrozen.
 
     graph: the `TrainingGraph`. source: `Arrays` or a `Stream`. validate: gives the metrics on the validation data, or None;
-    called with a function to call between its pieces. line: all this in words.
+    called with a function to call between its pieces. line: all this in words. why: the reason for what XLA compiles.
     """
 
     graph: Any
     source: Any
     validate: Any
     line: str
+    why: str
 
 
 class Run:
@@ -44,11 +45,11 @@ class Run:
         self.every_update = any(wants(callback, TRAIN_HOOKS) for callback in callbacks.callbacks)
         self.steering = [callback for callback in callbacks.callbacks if steers(callback)]
         self.progress = [c for c in callbacks.callbacks if isinstance(c, keras.callbacks.ProgbarLogger)]
-        self.step, self.updates, self.skipped, self.batch_sizes, self.logs = 0, 0, 0, [], {}
+        self.step, self.updates, self.skipped, self.batch_sizes, self.logs, self.validations = 0, 0, 0, [], {}, 0
         self.heed, self.tell = lambda: None, lambda line: None
 
     def enter(self, phase):
-        self.graph, self.source, self.validate, _ = phase
+        self.graph, self.source, self.validate, _, self.why = phase
         self.traced.append((self.graph, self.graph.traces))
         self.fresh = True  # whether no piece of this phase is done, which may have built the optimizer
 
@@ -75,6 +76,7 @@ class Run:
             self.train()
             if self.validate is not None and self.graph.compiled.validates(self.epoch, validation_freq):
                 self.logs |= {f"val_{name}": value for name, value in self.validate(self.heed).items()}
+                self.validations += 1
             self.callbacks.on_epoch_end(self.epoch, self.logs)
             self.saver.save(epoch_end=True)
         if first < last or resumed:

@@ -24,13 +24,14 @@ class Saver:
         augmentation: the layers of `fit(augment=...)`, whose state is no part of the model.
         settings: what must be the same for the run to go on, by name, as JSON holds it.
         resumed: (path, arrays, meta) of the checkpoint that the run goes on from, or None.
+        plan: by which it was decided what XLA compiles; a run that goes on decides by it, too, whatever is left to do.
 
     Raises:
         ValueError: for a directory that holds another run's checkpoints, or other things.
     """
 
-    def __init__(self, run, augmentation, settings, resumed):
-        self.run, self.augmentation, self.settings, self.resumed = run, augmentation, settings, resumed
+    def __init__(self, run, augmentation, settings, resumed, plan):
+        self.run, self.augmentation, self.settings, self.resumed, self.plan = run, augmentation, settings, resumed, plan
         self.targets = [callback for callback in run.callbacks.callbacks if isinstance(callback, Checkpoint)]
         for target in self.targets:
             held = checkpoint.names(target.directory)
@@ -69,6 +70,7 @@ class Saver:
             "place": run.source.place(),
             "controls": run.controls.state(),
             "settings": self.settings,
+            "plan": list(self.plan),
         }
         return arrays, meta
 
@@ -86,6 +88,8 @@ class Saver:
         run.controls.set_state(trainer["controls"])
         if not again and (trainer["mid_epoch"] or run.steps):
             run.source.seek(**trainer["place"])
+        if again or not run.step:  # that was the last time: what is as large as all variables need not be held to the end
+            arrays.clear()
 
 
 def found(directory):

@@ -9,15 +9,15 @@ from tfnn.training.step import rows
 class StreamGraph(TrainingGraph):
     """Trains on the batches of a `tf.data` iterator, whatever their size. XLA compiles a step: it cannot read the iterator."""
 
-    compiles_loops = any_size = False
+    any_size = static = False
     size_of_batches = None
 
     def __init__(self, model, *settings, **more):
         super().__init__(model, *settings, **more)
-        self.one_step, self.one_part = (self.function(call, self.jit_compile) for call in (self.guarded_one, self.part))
+        self.one_compiled, self.one_part = (self.function(call, self.jit.on) for call in (self.one, self.part))
 
-    def guarded_one(self, batch, stream):
-        return self.undone_where_bad(lambda: self.one(batch, stream), self.jit_compile)
+    def one_step(self, batch, stream):
+        return self.undone_where_bad(lambda: self.one_compiled(batch, stream))
 
     def part(self, total, batch, stream):
         return self.strategy.run(self.step.part, (total, batch, stream))
@@ -31,6 +31,11 @@ class StreamGraph(TrainingGraph):
         reset_metrics(self.compiled.model, fresh)
         seed = self.controls.seed.value()
         examples = lambda start, end: tf.range(start, end) if order is None else order[start:end]
+
+        def count_examples(before, after):
+            """Counts the examples of an update: those that were read where it is known how many a pass has, else whole batches."""
+            read = after - before
+            self.controls.examples.assign_add(tf.cast(read[0] * self.micro_batch if order is None else read[1], tf.int64))
 
         def read(at, train, end):
             """`train(element, batch, stream, at after it)`, or `end()` where no batch is left."""
@@ -46,7 +51,7 @@ class StreamGraph(TrainingGraph):
         def single(at, updates, good, ended, logs, last):
             def train(element, batch, stream, after):
                 good, logs = self.one_step(batch, stream)
-                self.controls.examples.assign_add(self.micro_batch)
+                count_examples(at, after)
                 return after, updates + 1, good, tf.constant(False), logs, element
 
             return read(at, train, lambda: (at, updates, good, tf.constant(True), logs, last))
@@ -69,7 +74,7 @@ class StreamGraph(TrainingGraph):
             def train():
                 batch = tf.nest.pack_sequence_as(without_optionals(iterator.element_spec), [array.concat() for array in parts])
                 good, told = self.one_step(batch, (seed, passes, examples(at[1], after[1])))
-                self.controls.examples.assign_add(tf.cast(count, tf.int64) * self.micro_batch)
+                count_examples(at, after)
                 return updates + 1, good, told
 
             updates, good, logs = tf.cond(count > 0, train, lambda: (updates, good, logs))
@@ -91,8 +96,8 @@ class StreamGraph(TrainingGraph):
                 return good, (after, updates + tf.cast(parts > 0, tf.int32), over, element)
 
             before = at
-            good, (at, updates, ended, last) = self.undone_where_bad(group, compiled=False)
-            self.controls.examples.assign_add(tf.cast(at[0] - before[0], tf.int64) * self.micro_batch)
+            good, (at, updates, ended, last) = self.undone_where_bad(group)
+            count_examples(before, at)
             return at, updates, good, ended, logs, last
 
         more = lambda at, updates, good, ended, logs, last: (updates < limit) & good & ~ended

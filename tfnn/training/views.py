@@ -37,7 +37,7 @@ def views_of(run, source, steps, validation, validation_steps, settings):
             yield keras.utils.unpack_x_y_sample_weight(batch)[1], answer(batch)
         validation.close()
 
-    where = {"device": device_type(graph.strategy), "jit_compile": graph.jit_compile, "rebatch": graph.rebatch}
+    where = {"device": device_type(graph.strategy), "jit_compile": graph.jit.on, "rebatch": graph.rebatch}
     what = {"augment": ", ".join(getattr(step, "name", None) or getattr(step, "__name__", str(step)) for step in steps)}
     return Views(
         settings=settings | what | where,
