@@ -1,7 +1,9 @@
 """Environment of all tests, and what they share."""
 
+import collections
 import contextlib
 import functools
+import gc
 import os
 
 os.environ["KERAS_BACKEND"] = "tensorflow"
@@ -10,9 +12,39 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 import keras
 import numpy as np
 import pytest
+from tensorflow.python.framework import ops
 
 import tfnn
+from tests import tiers
 from tfnn.serving import gates
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(config, items):
+    """Marks as slow what `tests/tiers.py` leaves out of the default tier; a case that is asked for by its name runs."""
+    if any("[" in argument for argument in config.args):
+        return
+    cases = collections.defaultdict(dict)
+    for item in items:
+        function, _, case = item.nodeid.partition("[")
+        cases[function][case.removesuffix("]")] = item
+    for item in tiers.slow(cases):
+        item.add_marker(pytest.mark.slow)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def nothing_kept():
+    """What a file of tests leaves behind would be searched by each later collection, to half a minute at a time.
+
+    `model.fit` leaves a graph for each trace: TensorFlow keeps the gradients of every `tf.custom_gradient`, and the updates of
+    Keras's optimizers make one. What then still lives is put beyond the collector's reach.
+    """
+    yield
+    registered = ops.gradient_registry._registry
+    for name in [name for name in registered if name.startswith("CustomGradient-")]:
+        del registered[name]
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(autouse=True)

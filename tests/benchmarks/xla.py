@@ -50,9 +50,7 @@ def rows():
     for name, (build, like) in NETWORKS.items():
         x, y = data(like, ROWS)
         models = {True: build(), False: build()}
-        fit = lambda jit, epochs: tfnn.fit(
-            models[jit], x, y, batch_size=BATCH, epochs=epochs, verbose=0, jit_compile=jit
-        )
+        fit = lambda jit, epochs: tfnn.fit(models[jit], x, y, batch_size=BATCH, epochs=epochs, verbose=0, jit_compile=jit)
         first = {jit: seconds(lambda jit=jit: fit(jit, 1)) for jit in models}
         each = {jit: [] for jit in models}
         for _ in range(ROUNDS):

@@ -1,5 +1,6 @@
 """The command line as a user meets it: what it prints, what it writes, what it refuses."""
 
+import argparse
 import json
 import pathlib
 import shutil
@@ -13,8 +14,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+import tfnn
 from tests.cli.conftest import FAST
-from tfnn.cli import main
+from tfnn.cli import main, train
 from tfnn.diagnose import interval
 
 
@@ -93,6 +95,17 @@ def refused(capsys, *arguments):
     printed = capsys.readouterr()
     assert printed.err.startswith("tfnn: error: ") and printed.err.count("\n") == 1
     return printed.err
+
+
+def test_images_stay_in_their_files_where_they_are_many(tmp_path, monkeypatch):
+    for index in range(20):
+        file = tmp_path / "ab"[index % 2] / f"{index}.png"
+        file.parent.mkdir(exist_ok=True)
+        file.write_bytes(tf.io.encode_png(np.full((4, 4, 1), index, np.uint8)).numpy())
+    options = argparse.Namespace(data=str(tmp_path), skip_bad_images=False)
+    assert isinstance(train.read(options).train.x, np.ndarray)
+    monkeypatch.setattr(train, "IN_MEMORY", 20 * 16 - 1)
+    assert isinstance(train.read(options).train.x, tfnn.data.ImageFiles)
 
 
 def test_bad_data_is_refused_in_one_line(tmp_path, capsys):

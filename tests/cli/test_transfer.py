@@ -17,7 +17,7 @@ import tensorflow as tf
 
 import tfnn
 from tests.cli.test_cli import blank, refused
-from tfnn.cli import main, train
+from tfnn.cli import main, train, transfer_recipe
 from tfnn.cli.mistakes import worst_first
 from tfnn.cli.unfreezing import plan_of, words
 from tfnn.data.pixels import decode, with_channels

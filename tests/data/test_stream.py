@@ -11,9 +11,9 @@ import pytest
 import tensorflow as tf
 
 import tfnn
-from tfnn.training.xla import PAYS
 from tfnn.data import files as image_files
 from tfnn.training.file_stream import FileStream
+from tfnn.training.xla import PAYS
 
 LAYERS = keras.layers
 

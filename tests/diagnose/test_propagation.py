@@ -253,7 +253,7 @@ def test_rows_of_recurrent_and_nested_models():
     block = keras.Sequential([keras.layers.Dense(4, "relu", name="d"), keras.layers.Reshape((4,))], name="block")
     inputs = keras.Input((6, 5))
     h = keras.layers.TimeDistributed(block, name="each")(inputs)
-    h = keras.layers.Bidirectional(keras.layers.LSTM(3), name="both")(h)
+    h = keras.layers.Bidirectional(keras.layers.LSTM(3, name="lstm"), name="both")(h)
     outputs = keras.Sequential([keras.layers.Dense(3, name="d")], name="top")(h)
     model = keras.Model(inputs, outputs)
     model.compile("adam", "mse")

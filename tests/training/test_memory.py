@@ -1,4 +1,7 @@
-"""What a batch needs of memory, by hand; what is free; the refusal, before anything is trained."""
+"""What a batch needs of memory, by hand; what is free; the refusal, before anything is trained; what is let go afterwards."""
+
+import gc
+import sys
 
 import keras
 import numpy as np
@@ -7,7 +10,8 @@ import tensorflow as tf
 
 import tfnn
 from tfnn.callbacks import BatchSizeScheduler
-from tfnn.training import memory
+from tfnn.training import memory, saving
+from tfnn.training.evaluate import joined
 
 
 def largest(function, *specs, size):
@@ -116,3 +120,53 @@ def test_a_container_has_what_its_limit_leaves(tmp_path):
     (tmp_path / "memory.max").write_text("max\n")
     assert memory.free_of_container(tmp_path) == np.inf
     assert 0 < memory.free_bytes() < 2**50
+
+
+# What is let go ------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("optimizer", [keras.optimizers.Adam, tfnn.optimizers.Adam], ids=["Keras's", "tfnn's"])
+def test_the_graphs_of_a_model_that_is_gone_are_freed(optimizer):
+    """Under `model.fit` TensorFlow keeps a traced update of Keras's optimizers to the end of the process."""
+
+    def graphs_after_a_fit():
+        model = compiled(4)
+        model.compile(optimizer(), "sparse_categorical_crossentropy")
+        tfnn.fit(model, X, Y, **FIT, validation_data=(X, Y))
+        del model
+        gc.collect()
+        return sum(isinstance(thing, tf.Graph) for thing in gc.get_objects())
+
+    assert graphs_after_a_fit() == graphs_after_a_fit()
+
+
+def test_a_resumed_run_lets_go_of_its_checkpoint(tmp_path, monkeypatch):
+    held = []
+    found = saving.found
+    monkeypatch.setattr(sys.modules["tfnn.training.fit"], "found", lambda directory: held.append(found(directory)) or held[-1])
+
+    class Look(keras.callbacks.Callback):
+        def on_train_batch_end(self, batch, logs=None):
+            sizes.append(len(held[-1][1]) if held[-1] else 0)
+
+    def fit(*callbacks):
+        checkpoint = tfnn.callbacks.Checkpoint(tmp_path, save_freq=5, monitor="loss")
+        tfnn.fit(compiled(4), X, Y, 16, 2, 0, [checkpoint, *callbacks], seed=1, resume=tmp_path)
+
+    class Stop(keras.callbacks.Callback):
+        def on_train_batch_end(self, batch, logs=None):
+            if batch == 12:
+                raise InterruptedError
+
+    sizes = []
+    with pytest.raises(InterruptedError):
+        fit(Stop())
+    fit(Look())
+    _, arrays, meta = held[-1]
+    assert meta["trainer"]["mid_epoch"] and arrays == {} and len(sizes) == 2 * 38 - 10 and not any(sizes)
+
+
+def test_predict_joins_batches_and_lets_go_of_each():
+    parts = [tf.constant([[1.0], [2.0]]), tf.constant([[3.0], [4.0]]), tf.constant([[5.0]])]
+    np.testing.assert_array_equal(joined(parts), [[1.0], [2.0], [3.0], [4.0], [5.0]])
+    assert parts == []

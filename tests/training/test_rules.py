@@ -138,7 +138,8 @@ def test_a_run_that_goes_on_makes_the_choice_of_the_interrupted_one(monkeypatch,
 def test_one_trace_serves_arrays_of_every_length():
     model = dense()
     fits = [
-        tfnn.fit(model, X[:rows], Y[:rows], 8, 1, 0, validation_data=(X[: rows - 9], Y[: rows - 9])) for rows in (20, 17, 16, 11)
+        tfnn.fit(model, X[:rows], Y[:rows], 8, 1, 0, validation_data=(X[: rows - 9], Y[: rows - 9]))
+        for rows in (20, 17, 16, 11)
     ]
     assert [fit.traces for fit in fits] == [1, 0, 0, 0]
     evaluation = model._tfnn_evaluation[1]

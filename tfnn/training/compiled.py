@@ -183,6 +183,7 @@ class Compiled:
         with contextlib.ExitStack() as stack:
             for optimizer in optimizers_of(self.optimizer):
                 stack.enter_context(scaled_learning_rate(optimizer, run))
+                stack.enter_context(alone(optimizer))
             yield
 
 
@@ -201,6 +202,20 @@ def scaled_learning_rate(optimizer, run):
         yield
     finally:
         object.__setattr__(optimizer, "_learning_rate", original)
+
+
+@contextlib.contextmanager
+def alone(optimizer):
+    """While the update is traced, a Keras optimizer does not sum its gradients over the only replica.
+
+    TensorFlow's `all_reduce` is a `tf.custom_gradient`, and TensorFlow keeps the gradients of these, with all that they
+    hold, to the end of the process: every traced graph, as under `model.fit`.
+    """
+    object.__setattr__(optimizer, "_all_reduce_sum_gradients", lambda gradients_and_weights: gradients_and_weights)
+    try:
+        yield
+    finally:
+        object.__delattr__(optimizer, "_all_reduce_sum_gradients")
 
 
 def read(rate, iterations):

@@ -104,7 +104,10 @@ def fit(
         seed: an int in [0, 2³¹) from which, with the epoch, the order of examples follows, and what tfnn's random layers
             draw for each. None takes that of the checkpoint, or one from Python's generator, which
             `keras.utils.set_random_seed` seeds.
-        jit_compile: whether XLA compiles the graph; "auto" follows `tfnn.training.xla.choose_jit`.
+        jit_compile: whether XLA compiles the graph, which takes seconds and then gains a part of each update. "auto" compiles
+            where enough updates are sure to come in this run, with those of earlier fits of the model; the rule stands in
+            `tfnn.training.xla`, and the first line says what it chose and why. Several processes that train the same model
+            share what was compiled where TF_XLA_FLAGS=--tf_xla_persistent_cache_directory=DIR is set before the import.
         cache: what computes the frozen layers below the head once, a `tfnn.transfer.FeatureCache`; None computes them at each
             update.
 

@@ -202,7 +202,7 @@ def over_parts(step, carry, at, end, size):
 
 
 def over_static_parts(step, carry, at, end, size, tail):
-    """(end of the last part, carry) of the same in parts of static shape; the last of `tail` examples, or none where that is None.
+    """(end of the last part, carry) of the same in parts of static shape, the last of `tail` examples unless that is None.
 
     It is a loop of one turn: XLA takes over thirty times as long to compile a tf.cond in its place.
     """

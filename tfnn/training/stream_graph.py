@@ -33,7 +33,7 @@ class StreamGraph(TrainingGraph):
         examples = lambda start, end: tf.range(start, end) if order is None else order[start:end]
 
         def count_examples(before, after):
-            """Counts the examples of an update: those that were read where it is known how many a pass has, else whole batches."""
+            """Counts the examples of an update: whole batches, unless it is known how many examples a pass has."""
             read = after - before
             self.controls.examples.assign_add(tf.cast(read[0] * self.micro_batch if order is None else read[1], tf.int64))
 
