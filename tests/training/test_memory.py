@@ -170,3 +170,5 @@ def test_predict_joins_batches_and_lets_go_of_each():
     parts = [tf.constant([[1.0], [2.0]]), tf.constant([[3.0], [4.0]]), tf.constant([[5.0]])]
     np.testing.assert_array_equal(joined(parts), [[1.0], [2.0], [3.0], [4.0], [5.0]])
     assert parts == []
+    with pytest.raises(ValueError, match="dimension"):
+        joined([tf.zeros((2, 5, 1)), tf.ones((2, 1, 1))])

@@ -84,13 +84,15 @@ class Looks(keras.callbacks.Callback):
         ([Looks(), keras.callbacks.ReduceLROnPlateau()], (100 * 4, 100 * 3, 100)),
         ([keras.callbacks.EarlyStopping(patience=6, start_from_epoch=3)], (10 * 4, 10 * 3, 10)),
         ([keras.callbacks.EarlyStopping(patience=6), Stops()], (4, 3, 1)),
+        ([keras.callbacks.EarlyStopping(patience=np.float64(1.5))], (3 * 4, 3 * 3, 3)),
     ],
 )
 def test_a_plan_counts_what_is_sure(callbacks, expected):
     model = model_of(LAYERS.Flatten(), LAYERS.Dense(1))
     model.compile("sgd", "mse")
     train, held = (source_of(np.zeros((rows, 8, 8, 1)), np.zeros(rows), batch_size=8) for rows in (32, 20))
-    assert planned(model, callbacks, train, held, 0, 100, None, None, 1) == expected
+    plan = planned(model, callbacks, train, held, 0, 100, None, np.int64(3), 1)
+    assert plan == expected and {type(number) for number in plan} == {int}  # as JSON holds them
 
 
 def test_a_plan_counts_validation_where_it_takes_place():
@@ -120,7 +122,7 @@ def test_fits_of_one_model_add_up_and_the_next_one_is_compiled(monkeypatch, caps
     said = [line for line in capsys.readouterr().out.splitlines() if "XLA" in line]
     assert "XLA off (6 updates are sure, and compiling pays from 9 on)" in said[0]
     assert "XLA on (12 updates are sure" in said[1]
-    assert "jit_compile changed from False to True" in said[1]
+    assert "jit_compile changed from off to on" in said[1]
     other = tfnn.fit(model, X[:16], Y[:16], batch_size=8, epochs=2, verbose=0)
     assert not other.jit_compile  # XLA would compile anew for arrays of another length
 

@@ -89,7 +89,7 @@ class ArrayGraph(TrainingGraph):
         """What a body calls on a batch, an update or a part of one. Several bodies share one trace for all sizes."""
         if not self.static:
             return self.part if self.accumulate else self.one
-        total = [tf.nest.map_structure(tf.TensorSpec.from_tensor, self.zeros())] if self.accumulate else []
+        total = [tf.nest.map_structure(lambda a: tf.TensorSpec(a.shape, a.dtype), self.zeros())] if self.accumulate else []
         return self.traced_step.get_concrete_function(*total, batch_of(spec_of(data)), STREAM)
 
     def reader(self, data, order, passes):

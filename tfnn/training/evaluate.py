@@ -158,6 +158,8 @@ def joined(parts):
     if isinstance(parts[0], tf.RaggedTensor):
         return tf.concat(parts, axis=0)
     views = [np.asarray(part) for part in parts]
+    if len({view.shape[1:] for view in views}) > 1:
+        return np.concatenate(views)  # which says what differs
     parts.clear()
     whole = np.empty((sum(map(len, views)), *views[0].shape[1:]), views[0].dtype)
     at = len(whole)

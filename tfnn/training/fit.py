@@ -115,7 +115,7 @@ def fit(
         The `keras.callbacks.History`, with also `updates` (in all), `skipped` (updates left out), `batch_sizes` (examples
         of an update, per epoch; None for batches of unknown size), `traces` (of the training graph, made by this call: 1,
         one more for each epoch in whose beginning a callback froze or unfroze layers, 0 where that of an earlier call serves
-        again) and `jit_compile` (bool).
+        again), `jit_compile` (whether XLA compiled it) and `jit_compile_reason`.
 
     Raises:
         ValueError: for a model that is not compiled, makes its own training function, or has several replicas; for arrays of

@@ -54,7 +54,7 @@ def reason_for_new_trace(held, settings, form):
 
 def shown(setting):
     if isinstance(setting, Jit):
-        return setting.on
+        return setting
     if isinstance(setting, tuple):
         return ", ".join(type(part).__name__ for part in setting) or "nothing"
     return getattr(setting, "__name__", setting)

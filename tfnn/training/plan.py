@@ -1,7 +1,9 @@
 """How much of the same work a model is sure to do: what `tfnn.training.xla` weighs against the seconds that compiling takes."""
 
+import math
 from typing import NamedTuple
 
+from tfnn.training.arrays import Arrays
 from tfnn.training.compiled import Compiled
 from tfnn.training.hooks import epochs_before_stop
 from tfnn.training.introduction import form_of
@@ -24,13 +26,14 @@ def planned(model, callbacks, source, validation, first, last, micro_batches, va
         micro_batches: trained in an epoch, or None for a pass over `source`.
     """
     stops = [epochs for epochs in map(epochs_before_stop, callbacks) if epochs is not None]
-    epochs = max(0, min([last - first, *stops]))
+    epochs = max(0, math.ceil(min([last - first, *stops])))  # a patience may be no whole number
     validated = 0
     if validation is not None:
         compiled = Compiled(model)
         passes = sum(compiled.validates(epoch, validation_freq) for epoch in range(first, first + epochs))
         validated = passes * (validation_steps or validation.length or 0)
-    return with_earlier(model, source, Plan(epochs * (micro_batches or source.length or 0), validated, epochs))
+    plan = Plan(epochs * (micro_batches or source.length or 0), validated, epochs)
+    return with_earlier(model, source, Plan(*map(int, plan)))  # numpy's integers are none that a checkpoint can hold
 
 
 def with_earlier(model, source, plan):
@@ -46,5 +49,5 @@ def remember(model, source, done):
 
 
 def form(source):
-    """What XLA compiles for, as a key."""
-    return form_of(source), source.micro_batch
+    """What XLA compiles for, as a key. A stream may learn its batch size only as it is read."""
+    return form_of(source), source.micro_batch if isinstance(source, Arrays) else None

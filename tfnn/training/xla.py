@@ -123,11 +123,12 @@ def suits(model, asked, augmentation, source, layers):
         if own_code(part):
             name = getattr(part, "__name__", type(part).__name__)
             return False, f"{name} may hold what XLA cannot compile, and Keras, too, runs it without"
+    for layer in before + layers:
+        if draws(layer):
+            return False, f"XLA draws other numbers for Keras's {type(layer).__name__}, and slowly on a CPU"
     for layer in layers:
         if isinstance(layer, SLOW_ON_CPU):
             return False, f"XLA on a CPU is slow at {type(layer).__name__}"
         if isinstance(layer, keras.layers.LSTM) and layer.units > WIDE:
             return False, f"XLA on a CPU is slow at an LSTM of more than {WIDE} units"
-        if draws(layer):
-            return False, f"XLA draws other numbers for Keras's {type(layer).__name__}, and slowly on a CPU"
     return None, None
