@@ -133,7 +133,9 @@ def test_a_run_that_goes_on_makes_the_choice_of_the_interrupted_one(monkeypatch,
     )
     monkeypatch.setitem(xla.PAYS, "light", 9)
     assert not run(dense(), 2).jit_compile
-    assert not run(dense(), 5, resume=tmp_path).jit_compile  # 9 updates are left, and 15 in all
+    model = dense()
+    assert not run(model, 5, resume=tmp_path).jit_compile  # 9 updates are left, and 15 in all
+    assert [done.updates for done in model._tfnn_done.values()] == [9]
     assert tfnn.fit(dense(), X, Y, 8, 5, 0, seed=1).jit_compile
 
 

@@ -168,7 +168,7 @@ def fit(
         callbacks = callback_list(callbacks, model, verbose, epochs, updates)
         trained = steps_per_epoch and steps_per_epoch * accumulate
         reading = source, validation, initial_epoch, epochs, trained, validation_steps, validation_freq
-        recorded = resumed and resumed[2]["trainer"].get("plan")  # absent in the checkpoints of version 0.1
+        recorded = resumed and resumed[2]["trainer"].get("plan")  # absent in older checkpoints
         plan = Plan(*recorded) if recorded else planned(model, callbacks.callbacks, *reading)
         has = lambda kind: any(isinstance(callback, kind) for callback in callbacks.callbacks)
         nonfinite = "ignore" if has(keras.callbacks.TerminateOnNaN) else nonfinite
@@ -231,8 +231,10 @@ def fit(
             history = model.history
             history.updates, history.skipped, history.batch_sizes = run.updates, run.skipped, run.batch_sizes
             history.traces, history.jit_compile, history.jit_compile_reason = run.traces, run.graph.jit.on, run.why
+            before = resumed[2]["trainer"] if resumed else {"updates": 0, "batch_sizes": ()}  # by another call, for its model
             validated = run.validations * (validation_steps or validation.length or 0) if validation is not None else 0
-            remember(model, source, Plan(run.updates * accumulate, validated, len(run.batch_sizes)))
+            updates, epochs = run.updates - before["updates"], len(run.batch_sizes) - len(before["batch_sizes"])
+            remember(model, source, Plan(max(0, updates) * accumulate, validated, max(0, epochs)))
     return model.history
 
 
