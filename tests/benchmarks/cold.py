@@ -22,7 +22,7 @@ from tests.benchmarks.timing import Row, seconds
 
 ENGINES = {"tfnn": "tensorflow", "model.fit": "tensorflow", "model.fit, JAX": "jax"}
 ROUNDS = 3
-EPOCHS = {"heavy": 12, "light": 90}  # of 47 updates: beyond what tfnn.training.xla.PAYS asks
+EPOCHS = {"heavy": 12, "light": 90}  # of 47 updates: beyond what tfnn.training.graph.xla.PAYS asks
 
 
 # Models ---------------------------------------------------------------------------------------------------------------

@@ -11,7 +11,7 @@ import numpy as np
 import tfnn
 from tests.benchmarks import peers
 from tests.benchmarks.timing import compare, seconds
-from tfnn.training.xla import PAYS
+from tfnn.training.graph.xla import PAYS
 
 RATE, MOMENTUM = 0.05, 0.9
 

@@ -14,7 +14,7 @@ import tensorflow as tf
 
 import tfnn
 from tests.benchmarks.timing import compare
-from tfnn.training.file_stream import FileStream
+from tfnn.training.source.file_stream import FileStream
 
 COUNT, SIDE, BATCH = 1000, 160, 32
 

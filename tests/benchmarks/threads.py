@@ -1,4 +1,4 @@
-"""`tfnn.training.threads`: one thread for each operation against TensorFlow's choice, on both sides of the bound.
+"""`tfnn.cli.threads`: one thread for each operation against TensorFlow's choice, on both sides of the bound.
 
 TensorFlow takes its threads once in a process, so each side runs in processes of its own, in turn.
 """
@@ -20,7 +20,7 @@ WORKLOADS = {
 
 
 def rows(rounds=3):
-    from tfnn.training.threads import intra_op_threads
+    from tfnn.cli.threads import intra_op_threads
 
     for what, (side, _, batch_size, _) in WORKLOADS.items():
         seconds = {1: [], 0: []}

@@ -1,4 +1,4 @@
-"""What XLA's compilation costs on a CPU, and after how many updates it pays: the numbers behind `tfnn.training.xla.PAYS`.
+"""What XLA's compilation costs on a CPU, and after how many updates it pays: the numbers behind `tfnn.training.graph.xla.PAYS`.
 
 For each network the seconds that a first fit takes longer with XLA, what an update then gains, and their quotient.
 """

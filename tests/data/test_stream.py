@@ -12,8 +12,8 @@ import tensorflow as tf
 
 import tfnn
 from tfnn.data import files as image_files
-from tfnn.training.file_stream import FileStream
-from tfnn.training.xla import PAYS
+from tfnn.training.graph.xla import PAYS
+from tfnn.training.source.file_stream import FileStream
 
 LAYERS = keras.layers
 
@@ -194,7 +194,7 @@ def test_evaluate_and_predict_are_those_of_arrays(both):
 
 def test_one_thread_or_many_read_the_same(both, monkeypatch):
     many = trained(both[1].train)
-    monkeypatch.setattr("tfnn.training.file_stream.threads", lambda: 1)
+    monkeypatch.setattr("tfnn.training.source.file_stream.threads", lambda: 1)
     assert_same(trained(both[1].train), many)
 
 

@@ -11,7 +11,7 @@ import tensorflow as tf
 import tfnn
 from tests.callbacks.test_steered_rate import OPTIMIZERS, RATES, X, Y, compiled, weights_by_hand
 from tests.training.models import OwnTrainStep, Unbuilt
-from tfnn.training import state
+from tfnn.training.resume import state
 
 RangeTest = sys.modules["tfnn.diagnose.find_learning_rate"].RangeTest  # the package's name is the function's
 

@@ -8,8 +8,8 @@ import tensorflow as tf
 import tfnn
 from tests.benchmarks.augmented_accuracy import augmentation, error_on_test
 from tfnn.callbacks import BatchSizeScheduler
-from tfnn.training.plan import Plan
-from tfnn.training.xla import OFF, choose_jit
+from tfnn.training.graph.xla import OFF, choose_jit
+from tfnn.training.loop.work import Work
 
 LAYERS = keras.layers
 
@@ -245,7 +245,7 @@ def test_masks_mixed_by_mixup_become_one_hot(images):
 
 
 def test_xla_is_chosen_with_an_eye_on_the_augmentation():
-    model, long = compiled(), Plan(updates=10**6, validated=0, epochs=1)
+    model, long = compiled(), Work(updates=10**6, validated=0, epochs=1)
     assert choose_jit(model, "auto", long)[0].on is True
     assert choose_jit(model, "auto", long, (tfnn.layers.MixUp(), add_noise)) == choose_jit(model, "auto", long)
     unable = LAYERS.RandomRotation(0.1)

@@ -14,8 +14,8 @@ import ml_dtypes
 import numpy as np
 import pytest
 
-from tfnn.training import checkpoint
-from tfnn.training.checkpoint import Damaged, name_of, names, newest, prune, read, write
+from tfnn.training.resume import checkpoint
+from tfnn.training.resume.checkpoint import Damaged, name_of, names, newest, prune, read, write
 
 ARRAYS = {"w": np.arange(6, dtype="float32").reshape(2, 3), "n": np.array(7)}
 

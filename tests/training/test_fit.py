@@ -7,8 +7,8 @@ import tensorflow as tf
 
 import tfnn
 from tfnn.callbacks import BatchSizeScheduler
-from tfnn.training.hooks import wants
-from tfnn.training.pace import Pace
+from tfnn.training.graph.pace import Pace
+from tfnn.training.loop.hooks import wants
 
 
 def compiled(rate=0.05, loss="sparse_categorical_crossentropy", build=None):

@@ -10,8 +10,9 @@ import tensorflow as tf
 
 import tfnn
 from tfnn.callbacks import BatchSizeScheduler
-from tfnn.training import memory, saving
-from tfnn.training.evaluate import joined
+from tfnn.training.graph import memory
+from tfnn.training.predict import joined
+from tfnn.training.resume import saver
 
 
 def largest(function, *specs, size):
@@ -142,8 +143,10 @@ def test_the_graphs_of_a_model_that_is_gone_are_freed(optimizer):
 
 def test_a_resumed_run_lets_go_of_its_checkpoint(tmp_path, monkeypatch):
     held = []
-    found = saving.found
-    monkeypatch.setattr(sys.modules["tfnn.training.fit"], "found", lambda directory: held.append(found(directory)) or held[-1])
+    found = saver.found
+    monkeypatch.setattr(
+        sys.modules["tfnn.training.request"], "found", lambda directory: held.append(found(directory)) or held[-1]
+    )
 
     class Look(keras.callbacks.Callback):
         def on_train_batch_end(self, batch, logs=None):

@@ -40,7 +40,7 @@ from tests.training.sources import (
     tagged,
     unknown,
 )
-from tfnn.training import inputs
+from tfnn.training.source import tensors as inputs
 
 # name: (a function that makes the compiled model, a function that makes the arguments of fit)
 CASES = {

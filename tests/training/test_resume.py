@@ -19,8 +19,8 @@ import tfnn
 from tests.training import killed
 from tests.training.models import OwnTrainStep, Unbuilt
 from tfnn.callbacks import Checkpoint
-from tfnn.training import checkpoint
-from tfnn.training.saving import heeding_sigterm
+from tfnn.training.loop.sigterm import heeding_sigterm
+from tfnn.training.resume import checkpoint
 
 ROOT = pathlib.Path(__file__).parents[2]
 ROOT = pathlib.Path(__file__).parents[2]

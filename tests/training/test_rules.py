@@ -5,14 +5,14 @@ import numpy as np
 import pytest
 
 import tfnn
-from tfnn.training import xla
-from tfnn.training.plan import Plan, planned
-from tfnn.training.sources import source_of
-from tfnn.training.threads import intra_op_threads
-from tfnn.training.xla import OFF, PAYS, Jit, choose_jit
+from tfnn.cli.threads import intra_op_threads
+from tfnn.training.graph import xla
+from tfnn.training.graph.xla import OFF, PAYS, Jit, choose_jit
+from tfnn.training.loop.work import Work, planned
+from tfnn.training.source.choice import source_of
 
 LAYERS = keras.layers
-LONG = Plan(updates=10**6, validated=10**6, epochs=10**6)
+LONG = Work(updates=10**6, validated=10**6, epochs=10**6)
 
 
 def model_of(*layers, shape=(8, 8, 1)):
@@ -42,7 +42,7 @@ def test_xla_on_a_cpu(layers, expected, reason):
 
 def test_what_is_asked_for_wins():
     model = model_of(LAYERS.Conv2D(2, 3))
-    once = Plan(1, 1, 1)
+    once = Work(1, 1, 1)
     assert choose_jit(model, True, once) == (Jit(True), Jit(True), "as asked")
     assert choose_jit(model, False, LONG) == (OFF, OFF, "as asked")
 
@@ -58,13 +58,13 @@ def test_xla_pays_from_a_number_of_uses_on(kind):
     """Of each body by itself: the last batch of an epoch comes once in it, and validation has batches of its own."""
     layers = LAYERS.Reshape((8, 8)), LAYERS.LSTM(4) if kind == "heavy" else LAYERS.Flatten()
     model, enough = model_of(*layers), PAYS[kind]
-    below, at = choose_jit(model, "auto", Plan(enough - 1, enough, enough)), choose_jit(model, "auto", Plan(enough, 0, 0))
+    below, at = choose_jit(model, "auto", Work(enough - 1, enough, enough)), choose_jit(model, "auto", Work(enough, 0, 0))
     assert below == (OFF, OFF, f"{enough - 1} updates are sure, and compiling pays from {enough} on")
     assert at == (Jit(True), OFF, f"{enough} updates are sure, and compiling pays from {enough} on")
-    assert choose_jit(model, "auto", Plan(enough, enough - 1, enough - 1))[:2] == (Jit(True), OFF)
-    assert choose_jit(model, "auto", Plan(enough, enough, enough - 1))[:2] == (Jit(True), Jit(True))
-    assert choose_jit(model, "auto", Plan(enough, 0, enough))[:2] == (Jit(True, True), OFF)
-    assert choose_jit(model, "auto", Plan(enough, enough, enough))[:2] == (Jit(True, True), Jit(True, True))
+    assert choose_jit(model, "auto", Work(enough, enough - 1, enough - 1))[:2] == (Jit(True), OFF)
+    assert choose_jit(model, "auto", Work(enough, enough, enough - 1))[:2] == (Jit(True), Jit(True))
+    assert choose_jit(model, "auto", Work(enough, 0, enough))[:2] == (Jit(True, True), OFF)
+    assert choose_jit(model, "auto", Work(enough, enough, enough))[:2] == (Jit(True, True), Jit(True, True))
 
 
 class Stops(keras.callbacks.Callback):
@@ -91,7 +91,7 @@ def test_a_plan_counts_what_is_sure(callbacks, expected):
     model = model_of(LAYERS.Flatten(), LAYERS.Dense(1))
     model.compile("sgd", "mse")
     train, held = (source_of(np.zeros((rows, 8, 8, 1)), np.zeros(rows), batch_size=8) for rows in (32, 20))
-    plan = planned(model, callbacks, train, held, 0, 100, None, np.int64(3), 1)
+    plan = planned(model, callbacks, (train, held), range(100), None, np.int64(3))
     assert plan == expected and {type(number) for number in plan} == {int}  # as JSON holds them
 
 
@@ -99,8 +99,8 @@ def test_a_plan_counts_validation_where_it_takes_place():
     model = model_of(LAYERS.Flatten(), LAYERS.Dense(1))
     model.compile("sgd", "mse")
     train, held = (source_of(np.zeros((rows, 8, 8, 1)), np.zeros(rows), batch_size=8) for rows in (32, 20))
-    assert planned(model, (), train, held, 2, 12, 7, None, 5) == (70, 2 * 3, 10)
-    assert planned(model, (), train, held, 0, 10, 7, 2, 5) == (70, 2 * 2, 10)
+    assert planned(model, (), (train, held), range(2, 12), 7, None, 5) == (70, 2 * 3, 10)
+    assert planned(model, (), (train, held), range(10), 7, 2, 5) == (70, 2 * 2, 10)
 
 
 def dense():
@@ -146,8 +146,8 @@ def test_one_trace_serves_arrays_of_every_length():
         for rows in (20, 17, 16, 11)
     ]
     assert [fit.traces for fit in fits] == [1, 0, 0, 0]
-    evaluation = model._tfnn_evaluation[1]
-    assert evaluation.on_arrays.experimental_get_tracing_count() == 1
+    evaluation = model._tfnn_evaluation
+    assert evaluation.arrays_function.experimental_get_tracing_count() == 1
 
 
 @pytest.mark.parametrize("accumulate", [1, 2])
@@ -159,7 +159,7 @@ def test_static_bodies_do_what_the_dynamic_one_does(monkeypatch, accumulate, tai
     options = dict(batch_size=8, epochs=3, verbose=0, accumulate=accumulate, seed=1, validation_data=(X[:11], Y[:11]))
     expected = tfnn.fit(plain, X, Y, jit_compile=False, **options)
     found = tfnn.fit(compiled, X, Y, jit_compile=True, **options)
-    assert found.updates == expected.updates and compiled._tfnn_graph[1].static_tail is tail
+    assert found.updates == expected.updates and compiled._tfnn_graph.static_tail is tail
     for name, values in expected.history.items():
         np.testing.assert_allclose(found.history[name], values, rtol=1e-5)
     for a, b in zip(compiled.get_weights(), plain.get_weights()):

@@ -6,10 +6,10 @@ import pytest
 import tensorflow as tf
 
 import tfnn
-from tfnn.training import callback_state, checkpoint
-from tfnn.training.compiled import Compiled
-from tfnn.training.fingerprint import differences, digest, fingerprint
-from tfnn.training.state import capture, restore
+from tfnn.training.graph.compiled import Compiled
+from tfnn.training.resume import callback_state, checkpoint
+from tfnn.training.resume.fingerprint import differences, digest, fingerprint
+from tfnn.training.resume.state import capture, restore
 
 X = np.random.RandomState(0).normal(size=(20, 8, 8, 1)).astype("float32")
 Y = np.random.RandomState(1).randint(0, 3, 20)

@@ -44,7 +44,7 @@ def check(name, folder):
 
 
 def digest(weight):
-    return tfnn.training.fingerprint.digest(weight.numpy())
+    return tfnn.training.resume.fingerprint.digest(weight.numpy())
 
 
 def test_a_small_backbone_from_its_name_to_its_answers(tmp_path):

@@ -3,13 +3,11 @@
 import operator
 import os
 
-import keras
-
 from tfnn import controls
 from tfnn.callbacks.monitor import check_direction, monitored, sign_of
 
 
-class Checkpoint(keras.callbacks.Callback):
+class Checkpoint(controls.Saving):
     """Has `tfnn.fit` save the whole run, so that a killed one goes on as if nothing had happened, to the last bit.
 
     Unlike Keras's `BackupAndRestore`, it keeps the order of examples, the state of random layers, metrics and callbacks,
@@ -53,15 +51,12 @@ class Checkpoint(keras.callbacks.Callback):
         self.sign = sign_of(self, "mode", self.mode)
 
     def due(self, update, epoch_end):
-        """Whether the run is to be saved after `update` updates, the last of an epoch or not."""
         return bool(epoch_end) if self.save_freq == "epoch" else update % self.save_freq == 0
 
     def updates_until_due(self, update):
-        """After how many more updates the next save is due, or None where only the end of the epoch counts."""
         return None if self.save_freq == "epoch" else self.save_freq - update % self.save_freq
 
     def is_best(self, update, logs):
-        """Whether an epoch that ended after `update` updates with `logs` is the best so far. Later calls compare with it."""
         value = monitored(self, logs, "keeps none as the best")
         if value is None:
             return False

@@ -17,7 +17,7 @@ from tfnn.cli import augmentation
 from tfnn.cli.pictures import enlarged, pixels, write
 from tfnn.cli.train import read
 from tfnn.random import permutation
-from tfnn.training.augmentation import augmented
+from tfnn.training.graph.augmentation import augmented
 
 GAP = 4  # pixels of paper between pictures
 

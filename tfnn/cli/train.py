@@ -20,10 +20,10 @@ from tfnn.cli import next_steps, recipe, resume
 from tfnn.cli.export import description, served
 from tfnn.cli.pictures import write_examples
 from tfnn.cli.run_folder import RunFolder, check_writable
+from tfnn.cli.threads import intra_op_threads
 from tfnn.cli.trained import trained
 from tfnn.data import load
 from tfnn.diagnose import accuracy, interval
-from tfnn.training.threads import intra_op_threads
 
 IN_MEMORY = 2**31  # bytes of pixels; images that are more stay in their files
 

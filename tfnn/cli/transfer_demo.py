@@ -30,9 +30,9 @@ import tensorflow as tf
 import tfnn
 from tfnn import random
 from tfnn.cli.run_folder import check_writable
+from tfnn.cli.threads import intra_op_threads
 from tfnn.diagnose.plot import check_kind, new_figure, save
 from tfnn.diagnose.table import aligned
-from tfnn.training.threads import intra_op_threads
 from tfnn.transfer import classifier
 from tfnn.transfer.freezing import stages_of
 

@@ -11,10 +11,11 @@ from keras.src.random.seed_generator import GLOBAL_SEED_GENERATOR
 
 from tfnn import controls
 from tfnn.diagnose.learning_rate_curve import LearningRateCurve, first_diverged, smooth
-from tfnn.training import fit, state
-from tfnn.training.augmentation import steps_of
-from tfnn.training.compiled import optimizers_of
-from tfnn.training.inputs import integer
+from tfnn.training import fit
+from tfnn.training.graph.augmentation import steps_of
+from tfnn.training.graph.compiled import optimizers_of
+from tfnn.training.resume import state
+from tfnn.training.source.tensors import integer
 
 
 def find_learning_rate(

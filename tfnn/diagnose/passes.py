@@ -5,8 +5,8 @@ from typing import NamedTuple
 import keras
 import tensorflow as tf
 
+from tfnn.internals.layers import layers_of
 from tfnn.taps import tapped
-from tfnn.training.compiled import layers_of
 
 PASSIVE = (keras.layers.Flatten, keras.layers.Reshape, keras.layers.Permute, keras.layers.Identity)  # they compute nothing
 STEPWISE = (keras.layers.RNN, keras.layers.TimeDistributed)  # they call what is inside them once for each step

@@ -11,7 +11,9 @@ from tfnn.diagnose.passes import forward_and_back, own_weights
 from tfnn.diagnose.report import LayerReport, Propagation
 from tfnn.diagnose.statistics import array, dead_share, moments, saturated_share
 from tfnn.diagnose.update import squared_steps, unchanged
-from tfnn.training.compiled import layers_of, optimizers_of
+from tfnn.internals.layers import layers_of
+from tfnn.training.graph.compiled import optimizers_of
+from tfnn.training.graph.held import held
 
 
 def propagation(model, batch):
@@ -69,9 +71,9 @@ def propagation(model, batch):
 
 def clock(model, examples):
     """What a schedule in epochs reads: the model's last run of `tfnn.fit`, or the start of one."""
-    settings_and_graph = getattr(model, "_tfnn_graph", None)
-    if settings_and_graph:
-        return settings_and_graph[1].controls
+    graph = held(model, "graph")
+    if graph is not None:
+        return graph.controls
     run = controls.Controls(micro_batch=examples)
     run.begin(rows=examples, epoch=0, seed=0)
     return run

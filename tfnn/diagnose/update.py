@@ -8,7 +8,7 @@ import tensorflow as tf
 
 from tfnn.diagnose.statistics import array
 from tfnn.optimizers import Optimizer
-from tfnn.training.compiled import optimizers_of
+from tfnn.training.graph.compiled import optimizers_of
 
 
 @contextlib.contextmanager

@@ -6,7 +6,7 @@ import warnings
 import keras
 
 from tfnn.layers import Dropout
-from tfnn.training.inputs import integer
+from tfnn.training.source.tensors import integer
 from tfnn.transfer.backbone import backbone as backbone_of
 from tfnn.transfer.backbone import backbones
 from tfnn.transfer.freezing import freeze

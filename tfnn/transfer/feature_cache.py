@@ -7,11 +7,12 @@ import numpy as np
 import tensorflow as tf
 
 from tfnn import random
-from tfnn.training.arrays import Arrays
-from tfnn.training.augmentation import augmented
-from tfnn.training.compiled import Compiled, layers_of
-from tfnn.training.file_stream import FileStream
-from tfnn.training.xla import own_code
+from tfnn.internals.layers import layers_of
+from tfnn.training.graph.augmentation import augmented
+from tfnn.training.graph.compiled import Compiled
+from tfnn.training.graph.xla import own_code
+from tfnn.training.source.arrays import Arrays
+from tfnn.training.source.file_stream import FileStream
 from tfnn.transfer.feature_key import description, key_of
 from tfnn.transfer.feature_store import Folder, Memory
 from tfnn.transfer.stage_model import StageModel
@@ -138,8 +139,8 @@ class Copies(Arrays):
         self.copies = [tf.constant(copy) for copy in features]
         super().__init__((self.copies[0], *whole.data[1:]), whole.micro_batch, whole.shuffle, whole.seed)
 
-    def seek(self, passes, at=0):
-        super().seek(passes, at)
+    def seek(self, passes, place=0):
+        super().seek(passes, place)
         self.data = (self.copies[passes % len(self.copies)], *self.data[1:])
 
 

@@ -10,9 +10,9 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from tfnn.training.compiled import layers_of
-from tfnn.training.fingerprint import digest
-from tfnn.training.xla import own_code
+from tfnn.internals.layers import layers_of
+from tfnn.training.graph.xla import own_code
+from tfnn.training.resume.fingerprint import digest
 from tfnn.transfer.stages import nodes_of
 from tfnn.version import __version__
 

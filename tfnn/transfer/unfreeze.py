@@ -5,7 +5,7 @@ import numbers
 from tfnn import controls
 from tfnn.callbacks.steered_rate import optimizers_of
 from tfnn.optimizers import Optimizer
-from tfnn.training.state import build_optimizer
+from tfnn.training.resume.state import build_optimizer
 from tfnn.transfer.freezing import flags_of, freeze, number_of, stages_of
 
 

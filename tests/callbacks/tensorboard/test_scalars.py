@@ -94,7 +94,7 @@ def test_updates_are_not_run_one_by_one(tmp_path):
     """But for the first of an epoch, which is looked at."""
     pieces, model, board = [], linear(), TensorBoard(tmp_path, update_freq="batch")
     tfnn.fit(model, X, Y, 2, 1, 0, [board])  # traces
-    graph = model._tfnn_graph[1]
+    graph = model._tfnn_graph
     record, graph.pace.record = graph.pace.record, lambda updates, seconds: (pieces.append(updates), record(updates, seconds))
     tfnn.fit(model, X, Y, 2, 2, 0, [board])
     assert pieces == [1, 21, 1, 21]

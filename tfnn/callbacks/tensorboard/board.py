@@ -68,6 +68,7 @@ class TensorBoard(controls.Probe):
     """
 
     optional = True
+    only_under_model_fit = True  # the hooks at each batch
 
     def __init__(
         self,

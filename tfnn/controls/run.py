@@ -1,0 +1,186 @@
+"""The contract between a trainer and what steers it: the few numbers that a running graph reads.
+
+A callback sets them between two pieces of a run; the graph reads them at its next update, without a new trace.
+A schedule written in epochs reads the clock, which counts examples and so does not bend when the batch grows.
+"""
+
+import contextlib
+import contextvars
+from typing import Any, NamedTuple
+
+import tensorflow as tf
+
+CURRENT = contextvars.ContextVar("tfnn_controls", default=None)
+
+
+class Batch(NamedTuple):
+    """The batch of the next updates."""
+
+    size: int  # examples
+    planned: float  # examples, before they were rounded to whole micro-batches
+    scale: float  # by which the learning rate is multiplied
+
+
+class Controls:
+    """The state of one run that its graph and its callbacks share.
+
+    Args:
+        micro_batch: examples of one forward and backward pass on all replicas together, as long as nothing re-batches. It
+            is static in the graph, where an update sums the gradients of several.
+        exact: whether a batch may be of any size, as where it is really larger: else it is whole micro-batches.
+        accumulates: whether an update may sum the gradients of several micro-batches.
+    """
+
+    views = None  # `Views`, while a run is in progress
+
+    def __init__(self, micro_batch, exact=False, accumulates=False):
+        self.micro_batch, self.exact, self.accumulates, self.rows = micro_batch, exact, accumulates, None
+        self.population = None  # training examples, whatever an epoch has of them; None where nobody knows
+        self.check_memory = lambda size: None  # raises for a batch that is too large for it; set where one really grows
+        # On the host, beside the variables: to read or set these between two calls of a graph costs as much as an update.
+        self.in_force = Batch(micro_batch, micro_batch, 1.0)
+        self.size = tf.Variable(micro_batch, dtype=tf.int32, trainable=False)
+        self.accumulation = tf.Variable(1, dtype=tf.int32, trainable=False)  # micro-batches of one update
+        self.planned_batch_size = tf.Variable(micro_batch, dtype=tf.float64, trainable=False)
+        self.learning_rate_scale = tf.Variable(1.0, trainable=False)
+        self.examples = tf.Variable(0, dtype=tf.int64, trainable=False)
+        self.examples_per_epoch = tf.Variable(0, dtype=tf.int64, trainable=False)
+        self.seed = tf.Variable(0, dtype=tf.int32, trainable=False)
+
+    def begin(self, rows, epoch, seed=0, micro_batches=1):
+        """Starts a run at the start of `epoch`.
+
+        Args:
+            rows: examples of an epoch, None where nobody knows.
+            seed: that of the random layers of the run.
+            micro_batches: how many an update sums at the start.
+        """
+        self.start(seed, micro_batches)
+        self.begin_clock(rows, epoch)
+
+    def start(self, seed, micro_batches):
+        """Takes the first batch size of a run, and the seed of its random layers."""
+        self.first_batch_size = self.micro_batch * micro_batches
+        self.set(Batch(self.first_batch_size, self.first_batch_size, 1.0))
+        self.seed.assign(seed)
+
+    def begin_clock(self, rows, epoch):
+        """Sets the count of examples to the start of `epoch`, where an epoch has `rows`."""
+        self.rows = rows
+        self.examples_per_epoch.assign(rows or 0)
+        self.examples.assign((rows or 0) * epoch)
+
+    @property
+    def batch_size(self):
+        """Examples of one update."""
+        return self.in_force.size
+
+    @property
+    def micro_batches(self):
+        """Of `micro_batch` examples in an update."""
+        return max(1, round(self.batch_size / self.micro_batch))
+
+    def set_batch_size(self, size, scale_learning_rate=False):
+        """Has the next updates take `size` examples.
+
+        Where batches are whole micro-batches it is rounded, and the learning rate is scaled by what rounding changed, so
+        that η/b is exact.
+
+        Args:
+            scale_learning_rate: whether the rate grows in proportion to the run's first batch size (`linear_scaling`).
+
+        Raises:
+            ValueError: as `check` does.
+        """
+        self.check(size)
+        low, rows = self.smallest, self.available or size
+        rounded = size if self.exact else min(round(size / low), rows // low) * low
+        linear = size / self.first_batch_size if scale_learning_rate else 1.0
+        self.set(Batch(rounded, size, rounded / size * linear))
+
+    @property
+    def available(self):
+        """The number of training examples, of which an epoch may have fewer; None where nobody knows."""
+        return self.population or self.rows
+
+    @property
+    def smallest(self):
+        """The smallest batch that there can be."""
+        return 1 if self.exact else self.micro_batch
+
+    def check(self, size):
+        """Refuses a batch size below the micro-batch, above the number of examples, or too large for the memory.
+
+        Raises:
+            ValueError: with what was asked for and what there is.
+        """
+        if not self.smallest <= size <= (self.available or size):
+            held = "1" if self.exact else f"the micro-batch of {self.smallest}, which the graph holds from the start,"
+            raise ValueError(f"batch size {size} must be between {held} and the {self.available} training examples")
+        self.check_memory(size)
+
+    def set(self, batch):
+        """Has the next updates take a `Batch`."""
+        if batch == self.in_force:
+            return
+        self.in_force = batch
+        self.size.assign(batch.size)
+        self.accumulation.assign(self.micro_batches)
+        self.planned_batch_size.assign(batch.planned)
+        self.learning_rate_scale.assign(batch.scale)
+
+    def state(self):
+        """What a run that is taken up again needs to know, as numbers that JSON keeps to the last bit."""
+        planned, scale = (float(tf.convert_to_tensor(v)) for v in (self.planned_batch_size, self.learning_rate_scale))
+        examples = int(tf.convert_to_tensor(self.examples))
+        return {"batch_size": self.batch_size, "planned": planned, "scale": scale, "examples": examples}
+
+    def set_state(self, state):
+        self.set(Batch(state["batch_size"], state["planned"], state["scale"]))
+        self.examples.assign(state["examples"])
+
+    @property
+    def epochs(self):
+        """Epochs gone by, a float64 scalar tensor: examples seen / N, whatever the batch size was.
+
+        Raises:
+            ValueError: where nobody knows how many examples an epoch has.
+        """
+        if not self.rows:
+            raise ValueError("a schedule in epochs needs to know how long an epoch is: give fit the argument steps_per_epoch")
+        return tf.cast(self.examples, tf.float64) / tf.cast(self.examples_per_epoch, tf.float64)
+
+
+class Views(NamedTuple):
+    """What a trainer shows of its run to callbacks that write it down; nothing of it changes the run."""
+
+    settings: dict  # for a person to read
+    graph: Any  # a function: the traced `tf.Graph` of training, or None before the first trace
+    traces: Any  # a function: how many traces of it were made
+    inputs: Any  # a function: x of a training batch of this pass, as the model sees it after augmentation
+    predictions: Any  # a function: (y, y_pred) of each batch of validation data in turn; or None without such data
+
+
+@contextlib.contextmanager
+def use(controls):
+    """Makes `controls` the current ones, for the callbacks and schedules that run inside the block."""
+    token = CURRENT.set(controls)
+    try:
+        yield controls
+    finally:
+        CURRENT.reset(token)
+
+
+def current():
+    """The `Controls` of the run in progress in this thread, or None."""
+    return CURRENT.get()
+
+
+def needed_by(callback):
+    """The current controls, without which `callback` has no effect."""
+    controls = current()
+    if controls is None:
+        raise RuntimeError(
+            f"{type(callback).__name__} steers tfnn.fit and found no such run: call tfnn.fit(model, ...), not model.fit(...)"
+        )
+    return controls

@@ -1,0 +1,27 @@
+"""The traced outputs of a model."""
+
+import functools
+
+import keras
+import tensorflow as tf
+
+from tfnn.internals.layers import layers_of
+from tfnn.training.graph.compiled import call, overrides
+from tfnn.training.graph.held import held, hold
+
+
+def prediction_for(model, spec):
+    """The trace of the model's outputs for batches like `spec`: that of an earlier call, or a new one."""
+
+    def outputs(batch):
+        if overrides(model, "predict_step"):
+            return model.predict_step(batch)
+        return call(model, keras.utils.unpack_x_y_sample_weight(batch)[0], training=False)
+
+    if model.run_eagerly:
+        return outputs
+    layers, earlier = layers_of(model), held(model, "prediction")
+    if not earlier or earlier[0] != layers:
+        earlier = layers, tf.function(functools.partial(outputs), autograph=False)
+        hold(model, "prediction", earlier)
+    return earlier[1].get_concrete_function(spec)

@@ -1,0 +1,109 @@
+"""From a request to a run that is ready to train."""
+
+import dataclasses
+from typing import Any, NamedTuple
+
+import keras
+
+from tfnn import controls
+from tfnn.data.dataset import Part
+from tfnn.training.graph.augmentation import soften_labels
+from tfnn.training.graph.compiled import Compiled
+from tfnn.training.loop.callbacks import of_kind, of_training
+from tfnn.training.loop.phases import Phases
+from tfnn.training.loop.profile import Profile
+from tfnn.training.loop.run import Run
+from tfnn.training.loop.work import Work, planned
+from tfnn.training.resume.saver import Progress, Saver, check_same, settings_of
+from tfnn.training.resume.state import restore_weights
+from tfnn.training.source.arrays import Arrays
+from tfnn.training.source.choice import source_of, split
+from tfnn.training.source.file_stream import FileStream
+
+
+class Data(NamedTuple):
+    """What a model reads in a run, each a `tfnn.training.source.Source`."""
+
+    source: Any
+    validation: Any  # or None
+
+
+def prepared(request):
+    """(The `Run` of a checked request, its first line)."""
+    data = read(request)
+    callbacks = callbacks_of(request, data.source)
+    if of_kind(keras.callbacks.TerminateOnNaN, callbacks):
+        request = dataclasses.replace(request, nonfinite="ignore")
+    resumed, freezing = request.resumed, of_kind(controls.Freezing, callbacks)
+    recorded = resumed and resumed.trainer.get("plan")  # absent in older checkpoints
+    work = Work(*recorded) if recorded else work_of(request, data, callbacks)
+    for callback in freezing:
+        callback.freeze_for(resumed.trainer["epoch"] if resumed else request.initial_epoch)
+    phases = Phases(request, data, callbacks, work)
+    same = lambda rebatches: check_resumed(request, data.source, rebatches, bool(freezing))
+    if resumed and request.cache and not Compiled(request.model).own_step:
+        Compiled(request.model).build(data.source.spec)
+        same(phases.growth == "rebatch")
+        restore_weights(request.model, resumed.arrays)  # features are those of the weights that the run goes on with
+    phase = phases.make()
+    check_labels(phase.graph.compiled, data)
+    profile = Profile(request.profile, callbacks.callbacks)
+    if resumed:
+        phase.graph.build_own_step(data.source.batch_spec)
+        same(phase.graph.key.rebatches)
+    progress, targets = Progress(), of_kind(controls.Saving, callbacks)
+    saver = Saver(
+        *(progress, request.model, callbacks, phase.graph.controls),
+        targets=targets,
+        augmentation=request.augmentation,
+        settings=settings(request, data.source, phase.graph.key.rebatches) if targets or resumed else {},
+        work=work,
+        resumed=resumed,
+    )
+    run = Run(request, data, phases, phase, callbacks=callbacks, progress=progress, saver=saver, profile=profile)
+    return run, phase.line
+
+
+def read(request):
+    """The `Data` of a request."""
+    arrays, held_out = (request.x, request.y, request.sample_weight), request.validation_data
+    if request.validation_split and held_out is None:
+        arrays, held_out = split(*arrays, request.validation_split)
+    how = dict(class_weight=request.class_weight, shuffle=request.shuffle, seed=request.seed, model=request.model)
+    source = source_of(*arrays, batch_size=request.batch_size, steps=request.steps_per_epoch, **how)
+    validation = None
+    if held_out is not None:
+        size = request.validation_batch_size or request.batch_size
+        unpacked = keras.utils.unpack_x_y_sample_weight
+        arrays = (*held_out.labelled(), None) if isinstance(held_out, Part) else unpacked(held_out)
+        validation = source_of(*arrays, batch_size=size, steps=request.validation_steps, model=request.model)
+    soften_labels(request.model, request.augmentation, source, validation)
+    return Data(source, validation)
+
+
+def callbacks_of(request, source):
+    updates = request.steps_per_epoch or (source.length and -(-source.length // request.accumulate))
+    return of_training(request.callbacks, request.model, request.verbose, request.epochs, updates)
+
+
+def work_of(request, data, callbacks):
+    epochs = range(request.initial_epoch, max(request.initial_epoch, request.epochs))
+    batches = request.steps_per_epoch and request.steps_per_epoch * request.accumulate
+    frequencies = request.validation_steps, request.validation_freq
+    return planned(request.model, callbacks.callbacks, data, epochs, batches, *frequencies)
+
+
+def check_labels(compiled, data):
+    for part in data:
+        if isinstance(part, (Arrays, FileStream)):
+            compiled.check_labels(part.data[1])
+
+
+def check_resumed(request, source, rebatches, freezing):
+    """Refuses to go on where model, data or settings are others than the checkpoint's."""
+    now = settings(request, source, rebatches)
+    check_same(request.resumed, request.model, now, request.epochs, freezing=freezing)
+
+
+def settings(request, source, rebatches):
+    return settings_of(source, request.accumulate, rebatches, request.steps_per_epoch, request.shuffle, request.seed)
