@@ -7,14 +7,18 @@ import os
 import pathlib
 import signal
 import sys
+import warnings
 
 DISTRIBUTIONS = "tensorflow", "tensorflow-tpu", "tensorflow-cpu"
 OLDEST = (2, 20)
+TENSORFLOW_READ = "2.20 and 2.21"
+OLDEST_KERAS, NEWEST_KERAS = (3, 12), (3, 15)
+KERAS_READ = "3.12 to 3.15"  # whose private parts `tfnn.internals` was written for
 COMMAND_LINE = pathlib.Path(sys.argv[0]).name == "tfnn" or sys.orig_argv[1:3] == ["-m", "tfnn"]
 
 
 def begin():
-    """Raises ImportError without a TensorFlow that serves, or where Keras is configured for another backend.
+    """Raises ImportError without a TensorFlow and a Keras that serve, or where that is configured for another backend.
 
     The package is imported before the code of its command can run, so what that needs at import stands here, too.
     """
@@ -24,8 +28,9 @@ def begin():
         refuse('tfnn needs TensorFlow, which is missing. Type: pip install "tfnn[cpu]" (or tfnn[gpu], tfnn[tpu])')
     for name in DISTRIBUTIONS:
         version = installed_version(name)
-        if version and tuple(map(int, version.split(".")[:2])) < OLDEST:
+        if version and minor(version) < OLDEST:
             refuse(f'tfnn needs TensorFlow 2.20 or 2.21, found {name} {version}. Type: pip install -U "tfnn[cpu]"')
+    check_keras(installed_version("keras"))
     if configured_backend() != "tensorflow":
         refuse(
             f"tfnn runs on Keras's TensorFlow backend, but {configured_backend()} is configured."
@@ -34,6 +39,24 @@ def begin():
         )
     if COMMAND_LINE:
         import_quietly()
+
+
+def check_keras(version):
+    """Refuses a Keras that is too old, and warns of one that is newer than what was read."""
+    if version is None:
+        refuse("tfnn needs Keras 3.12 or later, which is missing. Type: pip install -U keras")
+    if minor(version) < OLDEST_KERAS:
+        refuse(f"tfnn needs Keras 3.12 or later, found {version}. Type: pip install -U keras")
+    if minor(version) > NEWEST_KERAS:
+        warnings.warn(
+            f"tfnn was read against Keras {KERAS_READ}, found {version}: what changed in its private parts fails where it is"
+            " asked for",
+            stacklevel=2,
+        )
+
+
+def minor(version):
+    return tuple(map(int, version.split(".")[:2]))
 
 
 def refuse(message):

@@ -1,0 +1,37 @@
+"""What a layer, or a tensor that one gave, holds besides what Keras documents."""
+
+import inspect
+
+import keras
+
+from tfnn.internals.lookup import part
+
+
+def layers_of(layer, include_self=False, recursive=True):
+    """The layers inside a model or layer, those inside these too. Keras 3.12 to 3.15; raises without `_flatten_layers`."""
+    return list(part(layer, "_flatten_layers")(include_self=include_self, recursive=recursive))
+
+
+def takes_training(layer):
+    """Whether the call of a layer is to be told `training`, as Keras sees it: by the signature, in all versions."""
+    return isinstance(layer, keras.Layer) and "training" in inspect.signature(layer.call).parameters
+
+
+def seed_generators_of(layer):
+    """The layer's own seed generators, not those of layers inside. Keras 3.12 to 3.15; raises without `_seed_generators`."""
+    return list(part(layer, "_seed_generators"))
+
+
+def input_shapes_of(model):
+    """{argument of `build`: shape} of a model that was called. Keras 3.12 to 3.15; None without `_build_shapes_dict`."""
+    return getattr(model, "_build_shapes_dict", None)
+
+
+def mask_of(tensor):
+    """The mask that a layer sent along with a tensor. Keras 3.12 to 3.15; None without `_keras_mask`."""
+    return getattr(tensor, "_keras_mask", None)
+
+
+def logits_of(tensor):
+    """From what an activation made a tensor, where losses look. Keras 3.12 to 3.15; the tensor without `_keras_logits`."""
+    return getattr(tensor, "_keras_logits", tensor)

@@ -1,0 +1,50 @@
+"""What TensorFlow has no public name for: formats of its files, frozen graphs, traces, memory."""
+
+import tensorflow as tf
+
+from tfnn.internals.lookup import imported, part
+
+# Of a node or function: that XLA must compile it, and that no caller takes in its operations.
+MARKS = "_XlaMustCompile", "_noinline"
+
+
+def frozen(function, lower_control_flow=True):
+    """A concrete function with constants for the variables it reads. TensorFlow 2.20 and 2.21; else raises."""
+    convert = imported("tensorflow.python.framework.convert_to_constants", "convert_variables_to_constants_v2")
+    return convert(function, lower_control_flow=lower_control_flow)
+
+
+def graph_in(file):
+    """The GraphDef in the bytes of a `saved_model.pb`. TensorFlow 2.20 and 2.21; else raises."""
+    kind = imported("tensorflow.core.protobuf.saved_model_pb2", "SavedModel")
+    return kind.FromString(file).meta_graphs[0].graph_def
+
+
+def keys_in(reader):
+    """{variable's name: key} of a checkpoint, from `tf.train.load_checkpoint`. TensorFlow 2.20 and 2.21; else raises."""
+    kind = imported("tensorflow.core.protobuf.trackable_object_graph_pb2", "TrackableObjectGraph")
+    graph = kind.FromString(reader.get_tensor("_CHECKPOINTABLE_OBJECT_GRAPH"))
+    return {one.full_name: one.checkpoint_key for node in graph.nodes for one in node.attributes if one.full_name}
+
+
+def forget_marks(node):
+    """Takes the marks `MARKS` off a node or function of a GraphDef. TensorFlow 2.20 and 2.21; passes over what is missing."""
+    for mark in MARKS:
+        node.attr.pop(mark, None)
+
+
+def traces_of(function):
+    """The concrete functions of a `tf.function`. TensorFlow 2.20 and 2.21; none without `_list_all_concrete_functions`."""
+    return list(getattr(function, "_list_all_concrete_functions", list)())
+
+
+def gpu_memory():
+    """Bytes that TensorFlow may take of the first GPU. TensorFlow 2.20 and 2.21; raises without `device_lib`."""
+    devices = imported("tensorflow.python.client.device_lib", "list_local_devices")()
+    return next(device.memory_limit for device in devices if device.device_type == "GPU")
+
+
+def across_replicas(function, strategy, *args):
+    """`function(strategy, *args)` over all replicas, where a replica asks. TensorFlow 2.20 and 2.21; else raises."""
+    distribute = part(part(tf, "__internal__"), "distribute")
+    return part(distribute, "interim").maybe_merge_call(function, strategy, *args)
