@@ -2,6 +2,8 @@
 
 import warnings
 
+from tfnn.internals.callbacks import direction_of
+
 
 def monitored(callback, logs, otherwise):
     """The watched entry as a float, or None. Where it is missing, a line says once what the callback then does."""
@@ -32,7 +34,7 @@ def sign_of(callback, name, direction):
         return 1 if direction == "max" else -1
     watched = callback.monitor.removeprefix("val_")
     metrics = [part for metric in callback.model.metrics for part in getattr(metric, "metrics", [metric])]
-    direction = {metric.name: getattr(metric, "_direction", None) for metric in metrics}.get(watched)
+    direction = {metric.name: direction_of(metric) for metric in metrics}.get(watched)
     if direction is None and not watched.endswith("loss"):
         names = ", ".join(metric.name for metric in metrics)
         raise ValueError(

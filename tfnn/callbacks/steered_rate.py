@@ -2,7 +2,9 @@
 
 import keras
 import tensorflow as tf
-from keras.src.utils.io_utils import print_msg  # heeds Keras's settings of where to tell
+
+from tfnn.internals.callbacks import print_line
+from tfnn.internals.optimizers import rate_in
 
 
 @keras.saving.register_keras_serializable("tfnn")
@@ -53,14 +55,14 @@ def make_settable(model):
         ValueError: for a `MultiOptimizer` that does not know its optimizers yet.
     """
     for optimizer in known(model):
-        if not hasattr(optimizer._learning_rate, "assign"):  # else it is a variable, or was made settable before
-            install(model, optimizer, optimizer._learning_rate)
+        if not hasattr(rate_in(optimizer), "assign"):  # else it is a variable, or was made settable before
+            install(model, optimizer, rate_in(optimizer))
 
 
 def follow(model, schedule):
     """Makes `schedule` the learning rate of a compiled model, in the place of that which it has."""
     for optimizer in known(model):
-        held = optimizer._learning_rate
+        held = rate_in(optimizer)
         if not (isinstance(held, SteeredRate) and held.schedule is schedule):
             install(model, optimizer, schedule)
 
@@ -86,12 +88,12 @@ def rate_of(optimizer):
 
 
 def set_rate(optimizer, rate):
-    optimizer._learning_rate.assign(rate)
+    rate_in(optimizer).assign(rate)
 
 
 def rescale(optimizer, rate):
     """Makes `rate` the present rate. All that a schedule gives later is scaled by as much."""
-    held = optimizer._learning_rate
+    held = rate_in(optimizer)
     if isinstance(held, SteeredRate):
         held.factor.assign(rate / rate_of(optimizer) * held.factor)
     else:
@@ -100,7 +102,7 @@ def rescale(optimizer, rate):
 
 def multiply(optimizer, by):
     """Makes the present rate, and all that a schedule gives later, `by` times as large."""
-    held = optimizer._learning_rate
+    held = rate_in(optimizer)
     if isinstance(held, SteeredRate):
         held.factor.assign(held.factor * by)
     else:
@@ -123,7 +125,7 @@ def named(model):
 def tell(callback, epoch, does, name, rate):
     """A line as Keras's callbacks print it: on a line of its own below the progress bar."""
     of = f"{name} " if name else ""
-    print_msg(f"\nEpoch {epoch + 1}: {type(callback).__name__} {does} {of}learning rate to {float(f'{rate:.6g}')}.")
+    print_line(f"\nEpoch {epoch + 1}: {type(callback).__name__} {does} {of}learning rate to {float(f'{rate:.6g}')}.")
 
 
 def optimizers_of(optimizer):

@@ -129,7 +129,7 @@ def paths(model):
     found, outer = {}, collections.deque([(model, "")])
     while outer:
         layer, prefix = outer.popleft()
-        for inner in layer._flatten_layers(include_self=False, recursive=False):
+        for inner in layers_of(layer, recursive=False):
             if id(inner) not in found:
                 found[id(inner)] = prefix + inner.name
                 outer.append((inner, f"{found[id(inner)]}/"))
