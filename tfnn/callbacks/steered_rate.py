@@ -4,6 +4,7 @@ import keras
 import tensorflow as tf
 
 from tfnn.internals.callbacks import print_line
+from tfnn.internals.compiled import forget_training
 from tfnn.internals.optimizers import rate_in
 
 
@@ -80,7 +81,7 @@ def known(model):
 def install(model, optimizer, schedule):
     with model.distribute_strategy.scope():
         optimizer.learning_rate = SteeredRate(schedule)
-    model.train_function = None  # that of `model.fit`, which holds the rate of before
+    forget_training(model)  # which holds the rate of before
 
 
 def rate_of(optimizer):
