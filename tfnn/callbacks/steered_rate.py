@@ -6,6 +6,7 @@ import tensorflow as tf
 from tfnn.internals.callbacks import print_line
 from tfnn.internals.compiled import forget_training
 from tfnn.internals.optimizers import rate_in
+from tfnn.optimizers.nested import optimizers_of
 
 
 @keras.saving.register_keras_serializable("tfnn")
@@ -35,6 +36,16 @@ class SteeredRate(keras.optimizers.schedules.LearningRateSchedule):
         """Makes `rate` the rate from now on, whatever was set before."""
         self.rate.assign(rate)
         self.factor.assign(1.0)
+
+    @property
+    def state(self):
+        """{name: variable}, for checkpoints."""
+        return {"learning_rate/rate": self.rate, "learning_rate/factor": self.factor}
+
+    @property
+    def followed(self):
+        """What it follows where no rate was set."""
+        return self.schedule
 
     def get_config(self):
         rate = as_float(self.rate)
@@ -127,12 +138,6 @@ def tell(callback, epoch, does, name, rate):
     """A line as Keras's callbacks print it: on a line of its own below the progress bar."""
     of = f"{name} " if name else ""
     print_line(f"\nEpoch {epoch + 1}: {type(callback).__name__} {does} {of}learning rate to {float(f'{rate:.6g}')}.")
-
-
-def optimizers_of(optimizer):
-    """The optimizers that have a learning rate: that inside a `LossScaleOptimizer`, those of a `MultiOptimizer`, or itself."""
-    inner = getattr(optimizer, "inner_optimizer", optimizer)
-    return getattr(inner, "optimizers", [inner])
 
 
 def is_schedule(rate):

@@ -11,9 +11,9 @@ from tfnn import controls
 from tfnn.diagnose.learning_rate_curve import LearningRateCurve, first_diverged, smooth
 from tfnn.internals.optimizers import put_rate, rate_in
 from tfnn.internals.random import global_seeds, set_global_seeds
+from tfnn.optimizers.nested import optimizers_of
 from tfnn.training import fit
 from tfnn.training.graph.augmentation import steps_of
-from tfnn.training.graph.compiled import optimizers_of
 from tfnn.training.resume import state
 from tfnn.training.source.tensors import integer
 

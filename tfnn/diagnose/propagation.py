@@ -12,7 +12,7 @@ from tfnn.diagnose.report import LayerReport, Propagation
 from tfnn.diagnose.statistics import array, dead_share, moments, saturated_share
 from tfnn.diagnose.update import squared_steps, unchanged
 from tfnn.internals.layers import layers_of
-from tfnn.training.graph.compiled import optimizers_of
+from tfnn.optimizers.nested import optimizers_of
 from tfnn.training.graph.held import held
 
 

@@ -9,7 +9,7 @@ import tensorflow as tf
 from tfnn.diagnose.statistics import array
 from tfnn.internals.optimizers import strategy_of, weights_of
 from tfnn.optimizers import Optimizer
-from tfnn.training.graph.compiled import optimizers_of
+from tfnn.optimizers.nested import optimizers_of
 
 
 @contextlib.contextmanager

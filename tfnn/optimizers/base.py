@@ -146,6 +146,36 @@ class Optimizer(BaseOptimizer):
             for weight in var_list:
                 weight.assign(averages_of(self)[place_of(self, weight)])
 
+    # What a trainer asks, of any optimizer that has it ---------------------------------------------------------------
+
+    def traced_objects(self):
+        """What a trace of the update holds besides numbers: where one is another, an earlier trace serves no more."""
+        return [self.rates, *self.clocks.distinct(weights_of(self))]
+
+    def state_by_place(self, weights):
+        """{name: variable} of all state, by the places of its weights among `weights`, whatever the order in which they joined.
+
+        Numbers that may be set in a run are in it, which stand outside `variables`.
+        """
+        place = {id(weight): index for index, weight in enumerate(weights)}
+        found = {f"own/{index}": variable for index, (_, variable) in enumerate(self.own_variables())}
+        for weight in weights_of(self):
+            for path, variable in self.entries([weight]) + self.clock_entries([weight]):
+                found[f"{place[id(weight)]}/{path.rpartition('/')[2]}"] = variable
+        return found | {name: variable for name, variable in self.hyperparameters.items() if variable is not None}
+
+    def set_clocks(self, weights, counts):
+        """Gives weights the counts of updates that `state_by_place` told of; None goes by the optimizer's own."""
+        self.clocks.restore(list(zip(weights, counts)))
+
+    def factors(self, weights):
+        """Of each weight by how much its rate is scaled."""
+        return [self.rates.get(key_of(self, weight), 1.0) for weight in weights]
+
+    def form(self):
+        """{number: "a number", or None where it is left out}: what its configuration means, whatever the numbers are now."""
+        return {name: None if variable is None else "a number" for name, variable in self.hyperparameters.items()}
+
     # Files -----------------------------------------------------------------------------------------------------------
 
     def entries(self, weights):

@@ -93,6 +93,11 @@ class VariableRate:
     def assign(self, value):
         self.variable.assign(value)
 
+    @property
+    def state(self):
+        """{name: variable}, for checkpoints."""
+        return {"learning_rate": self.variable}
+
     def get_config(self):
         return {"value": as_float(self.variable)}
 

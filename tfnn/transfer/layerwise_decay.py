@@ -1,7 +1,7 @@
 """Learning rates that fall from the head down."""
 
-from tfnn.callbacks.steered_rate import optimizers_of
 from tfnn.optimizers import Optimizer
+from tfnn.optimizers.nested import optimizers_of
 from tfnn.transfer.freezing import stages_of
 
 

@@ -7,11 +7,10 @@ import keras
 import tensorflow as tf
 
 from tfnn import controls
-from tfnn.callbacks.steered_rate import optimizers_of
 from tfnn.internals import compiled
 from tfnn.internals.layers import layers_of, mask_of, takes_training
-from tfnn.internals.optimizers import rate_in, replaced_rate, weights_of, without_all_reduce
-from tfnn.optimizers import Optimizer
+from tfnn.internals.optimizers import rate_in, replaced_rate, without_all_reduce
+from tfnn.optimizers.nested import optimizers_of
 
 
 class Compiled:
@@ -66,8 +65,8 @@ class Compiled:
         regularizers = [weight.regularizer for weight in self.model.trainable_variables]
         objects = [self.model.optimizer, compiled.loss_mean(self.model), *rates, *regularizers]
         for optimizer in optimizers_of(self.model.optimizer):
-            if isinstance(optimizer, Optimizer):
-                objects += [optimizer.rates, *optimizer.clocks.distinct(weights_of(optimizer))]
+            if hasattr(optimizer, "traced_objects"):
+                objects += optimizer.traced_objects()
         return objects, [layer.trainable for layer in layers_of(self.model)]
 
     @property

@@ -7,11 +7,9 @@ built again. Keras leaves the state of seed generators out of what it saves; her
 import keras
 import tensorflow as tf
 
-from tfnn.callbacks.steered_rate import SteeredRate
 from tfnn.internals.layers import layers_of, seed_generators_of
-from tfnn.internals.optimizers import rate_if_any, weights_of
-from tfnn.optimizers import Optimizer
-from tfnn.optimizers.hyperparameter import VariableRate
+from tfnn.internals.optimizers import rate_if_any
+from tfnn.optimizers.nested import inner_optimizers
 
 
 def variables_of(model, augmentation=()):
@@ -41,33 +39,18 @@ def unique(parts):
 
 
 def optimizer_variables(optimizer, name, weights):
-    """{name: variable} of an optimizer and those inside it; tfnn's by the places of their weights."""
+    """{name: variable} of an optimizer and those inside it; by the places of its weights where it tells them."""
     inner = inner_optimizers(optimizer)
-    if isinstance(optimizer, Optimizer):
-        found = tfnn_variables(optimizer, weights)
+    if hasattr(optimizer, "state_by_place"):
+        found = optimizer.state_by_place(weights)
     else:
         of_inner = {id(variable) for part in inner for variable in part.variables}
         own = [variable for variable in optimizer.variables if id(variable) not in of_inner]
         found = {str(index): variable for index, variable in enumerate(own)}
-    rate = rate_if_any(optimizer)
-    if isinstance(rate, SteeredRate):
-        found |= {"learning_rate/rate": rate.rate, "learning_rate/factor": rate.factor}
+    found |= getattr(rate_if_any(optimizer), "state", {})  # of a rate that may be set
     found = {f"{name}/{key}": variable for key, variable in found.items()}
     for index, part in enumerate(inner):
         found |= optimizer_variables(part, f"{name}/{index}", weights)
-    return found
-
-
-def tfnn_variables(optimizer, weights):
-    """Their order is that in which weights joined; numbers that may be set in a run stand outside `variables`."""
-    place = {id(weight): index for index, weight in enumerate(weights)}
-    found = {f"own/{index}": variable for index, (_, variable) in enumerate(optimizer.own_variables())}
-    for weight in weights_of(optimizer):
-        for path, variable in optimizer.entries([weight]) + optimizer.clock_entries([weight]):
-            found[f"{place[id(weight)]}/{path.rpartition('/')[2]}"] = variable
-    found |= {key: variable for key, variable in optimizer.hyperparameters.items() if variable is not None}
-    if isinstance(rate_if_any(optimizer), VariableRate):
-        found["learning_rate"] = rate_if_any(optimizer).variable
     return found
 
 
@@ -75,13 +58,6 @@ def optimizers(model):
     """{name: optimizer}: that of `compile`, and those that a model with a training step of its own keeps beside it."""
     beside = {f"optimizer {name}": part for name, part in vars(model).items() if isinstance(part, keras.optimizers.Optimizer)}
     return {"optimizer": model.optimizer} | {name: part for name, part in beside.items() if part is not model.optimizer}
-
-
-def inner_optimizers(optimizer):
-    """That inside a `LossScaleOptimizer`, those of a `MultiOptimizer`."""
-    if hasattr(optimizer, "inner_optimizer"):
-        return [optimizer.inner_optimizer]
-    return list(getattr(optimizer, "optimizers", []))
 
 
 def last_part(variable):

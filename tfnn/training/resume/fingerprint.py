@@ -7,11 +7,9 @@ import warnings
 import keras
 import numpy as np
 
-from tfnn.callbacks.steered_rate import SteeredRate
 from tfnn.data.files import ImageFiles
-from tfnn.internals.optimizers import key_of, rate_if_any
-from tfnn.optimizers import Optimizer
-from tfnn.training.graph.variables import inner_optimizers
+from tfnn.internals.optimizers import rate_if_any
+from tfnn.optimizers.nested import inner_optimizers
 
 
 def fingerprint(model):
@@ -68,14 +66,12 @@ def optimizer_form(optimizer):
     config.pop("inner_optimizer", None)
     config.pop("name", None)
     rate = rate_if_any(optimizer)
-    if isinstance(rate, SteeredRate):
-        rate = rate.schedule
+    if hasattr(rate, "followed"):
+        rate = rate.followed
         config["learning_rate"] = keras.optimizers.schedules.serialize(rate)
     if not isinstance(rate, keras.optimizers.schedules.LearningRateSchedule):
         config.pop("learning_rate", None)
-    if isinstance(optimizer, Optimizer):
-        for name, variable in optimizer.hyperparameters.items():
-            config[name] = None if variable is None else "a number"
+    config |= optimizer.form() if hasattr(optimizer, "form") else {}
     return [f"{kind.__module__.partition('.')[0]}.{kind.__name__}", plain(config), [optimizer_form(part) for part in inner]]
 
 
@@ -101,9 +97,8 @@ def rates_of(optimizer, weights):
     found = {}
     for part in inner_optimizers(optimizer):
         found |= rates_of(part, weights)
-    if isinstance(optimizer, Optimizer):
-        factors = [optimizer.rates.get(key_of(optimizer, weight), 1.0) for weight in weights]
-        found |= {str(place): factor for place, factor in enumerate(factors) if factor != 1}
+    if hasattr(optimizer, "factors"):
+        found |= {str(place): factor for place, factor in enumerate(optimizer.factors(weights)) if factor != 1}
     return found
 
 

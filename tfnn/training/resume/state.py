@@ -7,11 +7,11 @@ built again. Keras leaves the state of seed generators out of what it saves; her
 import numpy as np
 import tensorflow as tf
 
-from tfnn.internals.optimizers import check_known, weights_of
+from tfnn.internals.optimizers import weights_of
 from tfnn.internals.random import global_seeds, made_global_seeds
-from tfnn.optimizers import Optimizer
 from tfnn.optimizers.base import CLOCK
-from tfnn.training.graph.variables import inner_optimizers, last_part, optimizers, unique, variables_of
+from tfnn.optimizers.nested import inner_optimizers
+from tfnn.training.graph.variables import last_part, optimizers, unique, variables_of
 from tfnn.training.resume import callback_state
 from tfnn.training.resume.fingerprint import fingerprint
 
@@ -97,14 +97,14 @@ def places_of(optimizer, model):
 def build_optimizer(optimizer, weights):
     if not optimizer.built and weights:
         optimizer.build(weights)
-    elif isinstance(optimizer, Optimizer):
-        check_known(optimizer, weights)
+    elif hasattr(optimizer, "take_in"):
+        optimizer.take_in(weights)
 
 
 def set_clocks(optimizer, name, weights, arrays):
     """Gives an optimizer, and those inside it, the clocks that the checkpoint's had; not all weights need one."""
     for index, part in enumerate(inner_optimizers(optimizer)):
         set_clocks(part, f"{name}/{index}", weights, arrays)
-    if isinstance(optimizer, Optimizer):
+    if hasattr(optimizer, "set_clocks"):
         counts = [arrays.get(f"{name}/{place}/{CLOCK}") for place in range(len(weights))]
-        optimizer.clocks.restore([(weight, None if n is None else int(n)) for weight, n in zip(weights, counts)])
+        optimizer.set_clocks(weights, [None if count is None else int(count) for count in counts])
