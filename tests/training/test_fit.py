@@ -344,7 +344,12 @@ def test_refuses_what_it_would_do_wrongly(xy):
         (model, (x, y), {"validation_data": (x[:5], y[:4])}, "x: 5, y: 4"),
         (model, (x, y), {"callbacks": [BatchSizeScheduler({0: 16})]}, "batch size 16 must be between the micro-batch of 32"),
         (model, (x, y), {"callbacks": [BatchSizeScheduler({0: 201})]}, "batch size 201 must be .* 200 training examples"),
-        (model, (x, y), {"callbacks": [BatchSizeScheduler(lambda epoch: 32.5)]}, "epoch 0 must be an integer, got 32.5"),
+        (
+            model,
+            (x, y),
+            {"callbacks": [BatchSizeScheduler(lambda epoch: 32.5)]},
+            "epoch 0 must be a positive integer, got 32.5",
+        ),
     ]
     for model, data, options, message in refused:
         with pytest.raises(ValueError, match=message):
@@ -357,7 +362,8 @@ def test_batch_size_scheduler_under_model_fit_says_what_to_call(xy):
 
 
 @pytest.mark.parametrize(
-    "plan, message", [({0: 1.5}, "must be an integer, got 1.5"), ({"a": 3}, "an epoch"), ({2: 0}, "must be positive")]
+    "plan, message",
+    [({0: 1.5}, "must be a positive integer, got 1.5"), ({"a": 3}, "an epoch"), ({2: 0}, "must be a positive integer")],
 )
 def test_batch_size_scheduler_checks_its_plan_at_once(plan, message):
     with pytest.raises(ValueError, match=message):

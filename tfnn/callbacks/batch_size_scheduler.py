@@ -1,10 +1,7 @@
 """Grow the batch in a run (Smith et al. 2018, arXiv:1711.00489; lecture, section 4)."""
 
-import operator
-
-import numpy as np
-
 from tfnn.callbacks.steered_rate import make_settable, multiply, named
+from tfnn.checks import integer, plain, positive_integer
 from tfnn.controls import BatchSteering
 
 
@@ -111,29 +108,12 @@ class BatchSizeScheduler(BatchSteering):
     def size_at(self, time):
         """The batch size of an epoch or update, or None where the plan has not begun."""
         if callable(self.schedule):
-            return whole(plain(self.schedule(time)), f"the batch size of {self.by} {time}")
+            return positive_integer(f"the batch size of {self.by} {time}", plain(self.schedule(time)))
         begun = [begin for begin in self.schedule if begin <= time]
         return self.schedule[max(begun)] if begun else None
 
 
 def check_plan(plan, by):
     for time, size in plan.items():
-        if whole(time, f"an {by} of the schedule") < 0:
-            raise ValueError(f"an {by} of the schedule must be at least 0, got {time}")
-        if whole(size, f"the batch size from {by} {time} on") < 1:
-            raise ValueError(f"the batch size from {by} {time} on must be positive, got {size}")
-
-
-def plain(number):
-    """What a schedule gives, a tensor or a float, as a Python number: an int where its value is one."""
-    number = np.asarray(number).item() if hasattr(number, "__array__") and np.size(number) == 1 else number
-    return int(number) if isinstance(number, float) and number.is_integer() else number
-
-
-def whole(number, what):
-    try:
-        if not isinstance(number, bool):
-            return operator.index(number)
-    except TypeError:
-        pass
-    raise ValueError(f"{what} must be an integer, got {number!r}")
+        integer(f"an {by} of the schedule", time)
+        positive_integer(f"the batch size from {by} {time} on", size)

@@ -1,10 +1,10 @@
 """When a run is to be saved, and which of its states is the best."""
 
-import operator
 import os
 
 from tfnn import controls
 from tfnn.callbacks.monitor import check_direction, monitored, sign_of
+from tfnn.checks import positive_integer
 
 
 class Checkpoint(controls.Saving):
@@ -36,9 +36,9 @@ class Checkpoint(controls.Saving):
         if not isinstance(directory, (str, os.PathLike)) or not os.fspath(directory):
             raise ValueError(f"directory={directory!r} must be a path")
         if save_freq != "epoch":
-            save_freq = positive(save_freq, "save_freq", "'epoch' or a positive number of updates")
+            save_freq = positive_integer("save_freq", save_freq, "'epoch' or a positive number of updates")
         if max_to_keep is not None:
-            max_to_keep = positive(max_to_keep, "max_to_keep", "a positive number of checkpoints or None")
+            max_to_keep = positive_integer("max_to_keep", max_to_keep, "a positive number of checkpoints or None")
         check_direction("mode", mode)
         self.directory, self.save_freq, self.max_to_keep = directory, save_freq, max_to_keep
         self.monitor, self.mode = monitor, mode
@@ -70,12 +70,3 @@ class Checkpoint(controls.Saving):
 
     def set_state(self, state):
         self.best, self.best_update = state["best"], state["best_update"]
-
-
-def positive(number, name, wanted):
-    try:
-        if operator.index(number) > 0 and not isinstance(number, bool):
-            return operator.index(number)
-    except TypeError:
-        pass
-    raise ValueError(f"{name}={number!r} must be {wanted}")

@@ -4,6 +4,7 @@ import math
 
 from tfnn.callbacks import largest
 from tfnn.callbacks.noise_scale import NoiseScale
+from tfnn.checks import positive
 from tfnn.controls import BatchSteering
 
 
@@ -48,9 +49,7 @@ class GrowBatchByNoise(NoiseScale, BatchSteering):
 
     def __init__(self, target=1.0, max_batch_size=None, interval=50, smoothing=0.9):
         super().__init__(interval, smoothing)
-        if not 0 < target < math.inf:
-            raise ValueError(f"target={target} must be positive and finite")
-        self.target, self.max_batch_size, self.mode = target, largest.checked(max_batch_size), "accumulate"
+        self.target, self.max_batch_size, self.mode = positive("target", target), largest.checked(max_batch_size), "accumulate"
 
     def on_epoch_begin(self, epoch, logs=None):
         super().on_epoch_begin(epoch, logs)

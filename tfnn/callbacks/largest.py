@@ -1,6 +1,6 @@
 """The largest batch to which a callback grows."""
 
-import operator
+from tfnn.checks import positive_integer
 
 
 def checked(max_batch_size):
@@ -9,12 +9,9 @@ def checked(max_batch_size):
     Raises:
         ValueError: for what is neither None nor a positive integer.
     """
-    try:
-        if max_batch_size is None or (operator.index(max_batch_size) > 0 and not isinstance(max_batch_size, bool)):
-            return max_batch_size if max_batch_size is None else operator.index(max_batch_size)
-    except TypeError:
-        pass
-    raise ValueError(f"max_batch_size={max_batch_size!r} must be a positive integer or None")
+    if max_batch_size is None:
+        return None
+    return positive_integer("max_batch_size", max_batch_size, "a positive integer or None")
 
 
 def check_range(max_batch_size, first, rows):

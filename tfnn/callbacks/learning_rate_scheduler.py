@@ -1,10 +1,9 @@
 """Set the learning rate in a run (lecture, section 4)."""
 
 import inspect
-import math
 
-from tfnn.callbacks.batch_size_scheduler import whole
 from tfnn.callbacks.steered_rate import follow, is_schedule, log_rates, make_settable, named, rate_of, set_rate, tell
+from tfnn.checks import integer, number
 from tfnn.controls import Steering
 
 
@@ -85,7 +84,7 @@ class LearningRateScheduler(Steering):
         if isinstance(self.schedule, dict) and time < min(self.schedule):
             return
         for optimizer, _ in named(self.model):
-            set_rate(optimizer, checked(self.rate_at(time, optimizer), f"the learning rate of {self.by} {time}"))
+            set_rate(optimizer, checked(f"the learning rate of {self.by} {time}", self.rate_at(time, optimizer)))
 
     def rate_at(self, time, optimizer):
         if isinstance(self.schedule, dict):
@@ -97,19 +96,12 @@ def check_plan(plan, by):
     if not plan:
         raise ValueError(f"schedule={{}} must hold a rate at least: {{{by}: rate}}")
     for time, rate in plan.items():
-        if whole(time, f"an {by} of the schedule") < 0:
-            raise ValueError(f"an {by} of the schedule must be at least 0, got {time}")
-        checked(rate, f"the learning rate from {by} {time} on")
+        integer(f"an {by} of the schedule", time)
+        checked(f"the learning rate from {by} {time} on", rate)
 
 
-def checked(rate, what):
-    try:
-        number = float(rate)
-    except (TypeError, ValueError):
-        number = math.nan
-    if not 0 <= number < math.inf:
-        raise ValueError(f"{what} must be a finite number of at least 0, got {rate!r}")
-    return number
+def checked(name, rate):
+    return float(number(name, rate, wanted="a finite number of at least 0"))
 
 
 def takes_two(function):

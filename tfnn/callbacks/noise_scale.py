@@ -1,12 +1,12 @@
 """How noisy gradients are, and at which batch size that ceases to matter (McCandlish et al. 2018; lecture, section 4)."""
 
 import math
-import numbers
 from typing import NamedTuple
 
 import keras
 import tensorflow as tf
 
+from tfnn.checks import number, positive_integer
 from tfnn.controls import Probe, needed_by
 from tfnn.optimizers import SGD
 
@@ -78,11 +78,8 @@ class NoiseScale(Probe):
 
     def __init__(self, interval=50, smoothing=0.9):
         super().__init__()
-        if isinstance(interval, bool) or not isinstance(interval, numbers.Integral) or interval < 1:
-            raise ValueError(f"interval={interval!r} must be a positive number of updates")
-        if not 0 <= smoothing < 1:
-            raise ValueError(f"smoothing={smoothing} must be in [0, 1)")
-        self.interval, self.smoothing = int(interval), smoothing
+        self.interval = positive_integer("interval", interval, "a positive number of updates")
+        self.smoothing = number("smoothing", smoothing, 0, 1)
         self.population = None
 
     # In the graph --------------------------------------------------------------------------------------------------------

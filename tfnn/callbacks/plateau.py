@@ -1,12 +1,11 @@
 """What the callbacks share that act where a metric has stopped improving."""
 
 import math
-import numbers
-import operator
 
 import keras
 
 from tfnn.callbacks.monitor import check_direction, monitored, sign_of
+from tfnn.checks import integer, number
 
 
 def watch(value, best, wait, cooldown, sign, patience, min_delta):
@@ -37,8 +36,8 @@ class OnPlateau(keras.callbacks.Callback):
         check_direction(self.says, direction)
         if not isinstance(monitor, str):
             raise ValueError(f"monitor={monitor!r} must be the name of an entry of the logs")
-        self.patience, self.cooldown = whole("patience", patience), whole("cooldown", cooldown)
-        self.min_delta = not_negative("min_delta", min_delta)
+        self.patience, self.cooldown = integer("patience", patience), integer("cooldown", cooldown)
+        self.min_delta = float(number("min_delta", min_delta))
         self.monitor, self.factor, self.verbose, self.direction = monitor, factor, verbose, direction
         self.reset()
 
@@ -65,18 +64,3 @@ class OnPlateau(keras.callbacks.Callback):
 
     def set_state(self, state):
         self.best, self.wait, self.cooldown_counter = state["best"], state["wait"], state["cooldown_counter"]
-
-
-def whole(name, number):
-    try:
-        if operator.index(number) >= 0 and not isinstance(number, bool):
-            return operator.index(number)
-    except TypeError:
-        pass
-    raise ValueError(f"{name}={number!r} must be an integer of at least 0")
-
-
-def not_negative(name, number):
-    if not (isinstance(number, numbers.Real) and 0 <= number < math.inf):
-        raise ValueError(f"{name}={number!r} must be at least 0 and finite")
-    return float(number)

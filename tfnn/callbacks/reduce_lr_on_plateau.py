@@ -2,8 +2,9 @@
 
 import numpy as np
 
-from tfnn.callbacks.plateau import OnPlateau, not_negative
+from tfnn.callbacks.plateau import OnPlateau
 from tfnn.callbacks.steered_rate import log_rates, make_settable, named, rate_of, rescale, tell
+from tfnn.checks import number
 
 
 class ReduceLROnPlateau(OnPlateau):
@@ -50,7 +51,7 @@ class ReduceLROnPlateau(OnPlateau):
         if not 0 < factor < 1:
             raise ValueError(f"factor={factor} must be in (0, 1)")
         super().__init__(monitor, factor, patience, verbose, mode, min_delta, cooldown)
-        self.min_lr = not_negative("min_lr", min_lr)
+        self.min_lr = float(number("min_lr", min_lr))
 
     def set_model(self, model):
         super().set_model(model)

@@ -5,6 +5,7 @@ import math
 import pathlib
 import textwrap
 
+from tfnn import files
 from tfnn.diagnose.table import shortened
 
 LABELS = 50  # names of layers that fit side by side
@@ -75,18 +76,12 @@ def shares(axes, layers):
 
 
 def save(figure, path):
-    """Whole or not at all."""
+    """Writes a figure, whole or not at all."""
     path = pathlib.Path(path)
     check_kind(path, figure)
     picture = io.BytesIO()
     figure.savefig(picture, format=path.suffix[1:], dpi=120)
-    hidden = path.with_name(f".{path.name}")
-    try:
-        hidden.write_bytes(picture.getvalue())
-        hidden.replace(path)
-    except OSError as error:
-        hidden.unlink(missing_ok=True)
-        raise OSError(f"{path}: cannot be written: {error.strerror}") from None
+    files.write(path, picture.getvalue())
 
 
 def check_kind(path, figure):

@@ -6,6 +6,7 @@ import keras
 import tensorflow as tf
 
 from tfnn import random
+from tfnn.checks import fraction, number
 
 SCALES = "training", "test"
 
@@ -75,8 +76,7 @@ class Dropout(keras.layers.Dropout):
                 self.held_rate = tf.Variable(value, dtype=tf.float32, trainable=False, name="rate")  # no weight of the model
 
     def check_rate(self, rate):
-        if not 0 <= rate <= 1:
-            raise ValueError(f"rate={rate} must be in [0, 1]")
+        fraction("rate", rate)
 
     def call(self, inputs, training=False):
         check_floats(self, inputs)
@@ -152,8 +152,7 @@ class GaussianDropout(Dropout):
         super().__init__(rate, None, seed, scale_at="test", **kwargs)
 
     def check_rate(self, rate):
-        if not 0 <= rate < 1:
-            raise ValueError(f"rate={rate} must be in [0, 1)")
+        number("rate", rate, 0, 1)
 
     def call(self, inputs, training=False):
         check_floats(self, inputs)

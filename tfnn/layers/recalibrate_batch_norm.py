@@ -6,9 +6,11 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from tfnn.checks import int32
 from tfnn.data.batches import batches
 from tfnn.internals.layers import layers_of
 from tfnn.layers.standardize import merge
+from tfnn.taps import replaced_calls
 
 # with these, a layer in training mode leaves in its moving moments those of the last batch, whatever it was made with
 BATCH_ALONE = {"momentum": 0.0, "renorm": False, "virtual_batch_size": None}
@@ -42,8 +44,7 @@ def recalibrate_batch_norm(model, data, batch_size=128):
     Example:
         >>> tfnn.layers.recalibrate_batch_norm(model, x_train)
     """
-    if not batch_size >= 1:
-        raise ValueError(f"batch_size={batch_size} must be at least 1")
+    int32("batch_size", batch_size, low=1)
     if not model.built:
         raise ValueError(f"model {model.name!r} is not built, so it has no moments: call it on data first")
     layers = [
@@ -76,29 +77,28 @@ def recalibrate_batch_norm(model, data, batch_size=128):
 @contextlib.contextmanager
 def measuring(layers):
     """Inside the block each layer normalises by the batch, and adds (its index, count, mean, Σ deviation²) to the list."""
-    found = []
+    found, places = [], {id(layer): index for index, layer in enumerate(layers)}
 
-    def measured(index, layer, call):
+    def measured(layer, call):
         def run(inputs, training=None, mask=None):
             output = call(inputs, training=True, mask=mask)
             counted = tf.ones_like(inputs) if mask is None else tf.broadcast_to(mask[..., None], tf.shape(inputs))
             count = tf.cast(tf.math.count_nonzero(counted), tf.float64) / inputs.shape[layer.axis]
             mean, variance = (tf.cast(moment.value, tf.float64) for moment in (layer.moving_mean, layer.moving_variance))
-            found.append((tf.constant(index), count, mean, variance * count))
+            found.append((tf.constant(places[id(layer)]), count, mean, variance * count))
             return output
 
         return run
 
     with contextlib.ExitStack() as stack:
-        for index, layer in enumerate(layers):
+        for layer in layers:
             for moving in layer.moving_mean, layer.moving_variance:
                 stack.callback(moving.assign, moving.numpy())
             for name, value in BATCH_ALONE.items():
                 if hasattr(layer, name):
                     stack.callback(setattr, layer, name, getattr(layer, name))
                     setattr(layer, name, value)
-            object.__setattr__(layer, "call", measured(index, layer, layer.call))  # past Keras's tracking
-            stack.callback(object.__delattr__, layer, "call")
+        stack.enter_context(replaced_calls(layers, measured))
         yield found
 
 

@@ -2,6 +2,7 @@
 
 import keras
 
+from tfnn.checks import fraction
 from tfnn.initializers import HeNormal, Zeros
 from tfnn.layers.batch_normalization import BatchNormalization
 from tfnn.layers.dropout import Dropout
@@ -37,8 +38,7 @@ class ResidualBlock(keras.layers.Layer):
         super().__init__(**kwargs)
         if not (filters >= 1 and strides >= 1):
             raise ValueError(f"filters={filters} and strides={strides} must be positive")
-        if not 0 <= dropout <= 1:
-            raise ValueError(f"dropout={dropout} must be in [0, 1]")
+        fraction("dropout", dropout)
         self.filters, self.strides, self.normalize, self.dropout = filters, strides, normalize, dropout
         self.activation = keras.activations.get(activation)
         self.kernel_initializer = keras.initializers.get(kernel_initializer) or HeNormal()

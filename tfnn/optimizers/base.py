@@ -9,6 +9,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from tfnn.checks import positive
 from tfnn.internals.base_optimizer import BaseOptimizer
 from tfnn.internals.optimizers import (
     averages_of,
@@ -93,8 +94,7 @@ class Optimizer(BaseOptimizer):
         Raises:
             ValueError: for a `factor` that is not positive and finite.
         """
-        if not 0 < factor < float("inf"):
-            raise ValueError(f"factor={factor} must be positive and finite")
+        positive("factor", factor)
         self.__dict__["rates"] = self.rates | {key_of(self, variable): float(factor) for variable in var_list}
 
     # State -----------------------------------------------------------------------------------------------------------

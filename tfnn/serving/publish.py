@@ -7,18 +7,17 @@ import pathlib
 import shutil
 import tempfile
 
-try:
-    import fcntl
-except ImportError:  # Windows: without locks, what killed exports left stays
-    fcntl = None
+from tfnn.checks import positive_integer
+from tfnn.locks import lock
 
 PREFIX = ".export-"
 
 
 def check_version(directory, version):
-    if version is not None and not (isinstance(version, int) and not isinstance(version, bool) and version >= 1):
-        raise ValueError(f"version={version!r} must be a positive integer, or None for the next")
-    if version is not None and (directory / str(version)).exists():
+    if version is None:
+        return
+    positive_integer("version", version, "a positive integer, or None for the next")
+    if (directory / str(version)).exists():
         raise FileExistsError(f"{directory / str(version)} exists: leave version out for the next number, or choose another")
 
 
@@ -46,7 +45,7 @@ def locked_folder(directory):
     """A new folder, locked while this process lives, so that another export knows that it is in use."""
     while True:
         hidden = pathlib.Path(tempfile.mkdtemp(prefix=PREFIX, dir=directory))
-        with lock(hidden, wait=True):
+        with lock(hidden):
             if not hidden.exists():
                 continue  # another export took it for a stale one before it was locked
             hidden.chmod(0o777 & ~umask())
@@ -54,25 +53,10 @@ def locked_folder(directory):
             return
 
 
-@contextlib.contextmanager
-def lock(folder, wait):
-    """Holds the lock of a folder. Gives whether it is held: not, where another process has it, or nothing can be locked."""
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
-        held = True
-    except (OSError, AttributeError):
-        held = False
-    try:
-        yield held
-    finally:
-        os.close(descriptor)
-
-
 def clear_stale(directory):
     for folder in directory.glob(f"{PREFIX}*"):
         with contextlib.suppress(FileNotFoundError), lock(folder, wait=False) as held:
-            if held:
+            if held:  # without locks, what killed exports left stays
                 shutil.rmtree(folder, ignore_errors=True)
 
 

@@ -3,24 +3,14 @@
 import operator
 import os
 
-
-def frequency(name, number, low=0):
-    try:
-        if isinstance(number, bool) or (number := operator.index(number)) < low:
-            raise TypeError
-    except TypeError:
-        raise ValueError(f"{name}={number!r} must be an integer of at least {low}") from None
-    return number
+from tfnn.checks import positive_integer
 
 
 def every(update_freq):
     """Of how many updates one is shown; None for none."""
     if update_freq in ("epoch", "batch"):
         return 1 if update_freq == "batch" else None
-    try:
-        return frequency("update_freq", update_freq, low=1)
-    except ValueError:
-        raise ValueError(f"update_freq={update_freq!r} must be 'epoch', 'batch' or a positive number of updates") from None
+    return positive_integer("update_freq", update_freq, "'epoch', 'batch' or a positive number of updates")
 
 
 def window(profile_batch):

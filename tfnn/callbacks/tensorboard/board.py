@@ -16,6 +16,7 @@ from tfnn.callbacks.tensorboard.batches import Batches
 from tfnn.callbacks.tensorboard.events import Runs
 from tfnn.callbacks.tensorboard.updates import Updates
 from tfnn.callbacks.tensorboard.watch import Watch, by_layer, squares
+from tfnn.checks import integer
 from tfnn.means import loss_of, means_of
 
 IMAGES = 16  # of a batch that are shown
@@ -92,10 +93,10 @@ class TensorBoard(controls.Probe):
             raise ValueError(f"log_dir={log_dir!r} must be a path")
         self.log_dir, self.update_freq, self.profile_batch = os.fspath(log_dir), update_freq, profile_batch
         self.every, self.profile_window = arguments.every(update_freq), arguments.window(profile_batch)
-        self.histogram_freq = arguments.frequency("histogram_freq", histogram_freq)
-        self.embeddings_freq = arguments.frequency("embeddings_freq", embeddings_freq)
-        self.image_freq = arguments.frequency("image_freq", image_freq)
-        self.confusion_freq = arguments.frequency("confusion_freq", confusion_freq)
+        self.histogram_freq = integer("histogram_freq", histogram_freq)
+        self.embeddings_freq = integer("embeddings_freq", embeddings_freq)
+        self.image_freq = integer("image_freq", image_freq)
+        self.confusion_freq = integer("confusion_freq", confusion_freq)
         self.write_graph, self.write_images, self.write_steps_per_second = write_graph, write_images, write_steps_per_second
         self.embeddings_metadata = arguments.files(embeddings_metadata)
         self.class_names = arguments.names(class_names)

@@ -3,9 +3,9 @@
 import keras
 import tensorflow as tf
 
+from tfnn.checks import integer
 from tfnn.layers.augment import affine
 from tfnn.layers.augment.base import Geometric
-from tfnn.layers.augment.limits import integer
 
 
 @keras.saving.register_keras_serializable("tfnn")

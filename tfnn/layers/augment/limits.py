@@ -15,12 +15,6 @@ def limits(name, factor, low, high, spread):
     return lower, upper
 
 
-def integer(name, value, low):
-    if not isinstance(value, numbers.Integral) or value < low:
-        raise ValueError(f"{name}={value} must be an integer of at least {low}")
-    return value
-
-
 def symmetric(factor):
     return -abs(factor), abs(factor)
 

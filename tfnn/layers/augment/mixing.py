@@ -1,12 +1,10 @@
 """What MixUp and CutMix share: pairs of examples, λ for each pair, labels that become mixtures."""
 
-import math
-import numbers
-
 import keras
 import tensorflow as tf
 
 from tfnn import random
+from tfnn.checks import positive
 
 
 def partner(a):
@@ -34,9 +32,7 @@ class Mixing(keras.layers.Layer):
 
     def __init__(self, alpha, seed=None, **kwargs):
         super().__init__(**kwargs)
-        if not isinstance(alpha, numbers.Real) or not 0 < alpha < math.inf:
-            raise ValueError(f"alpha={alpha} must be positive and finite")
-        self.alpha, self.seed = alpha, seed
+        self.alpha, self.seed = positive("alpha", alpha), seed
         self.seed_generator = keras.random.SeedGenerator(seed)
 
     def uniforms(self, images, count):

@@ -5,9 +5,10 @@ import math
 import keras
 import tensorflow as tf
 
+from tfnn.checks import integer
 from tfnn.layers.augment import affine
 from tfnn.layers.augment.base import Geometric
-from tfnn.layers.augment.limits import between, integer, limits
+from tfnn.layers.augment.limits import between, limits
 
 
 @keras.saving.register_keras_serializable("tfnn")
