@@ -109,7 +109,7 @@ def test_preprocessing_is_exact_in_half_precision():
             keras.config.set_dtype_policy("float32")
         out = layer(tf.constant(pixels))
         assert out.dtype == tf.float32
-        np.testing.assert_array_equal(out, tfnn.transfer.preprocess.preprocess(pixels, mode))
+        np.testing.assert_array_equal(out, tfnn.transfer.pixel_modes.preprocess(pixels, mode))
 
 
 def test_a_saved_classifier_comes_back(tmp_path):

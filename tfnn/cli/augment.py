@@ -13,7 +13,7 @@ import numpy as np
 import tensorflow as tf
 
 import tfnn
-from tfnn.cli import augmentation
+from tfnn.cli import augmentation_options
 from tfnn.cli.pictures import enlarged, pixels, write
 from tfnn.cli.train import read
 from tfnn.random import permutation
@@ -30,7 +30,7 @@ def add_arguments(parser):
     add("--images", type=int, default=10, metavar="N", help="how many, one in each row (default 10)")
     add("--copies", type=int, default=8, metavar="N", help="how many of each image (default 8)")
     add("--seed", type=int, default=1, help="of the choice of images and of their copies (default 1)")
-    augmentation.add_arguments(parser.add_argument_group("augmentation").add_argument)
+    augmentation_options.add_arguments(parser.add_argument_group("augmentation").add_argument)
     mix = parser.add_argument_group("mixing with the image of the row above").add_mutually_exclusive_group()
     mix.add_argument("--mixup", type=float, metavar="α", help="MixUp with λ ~ Beta(α, α)")
     mix.add_argument("--cutmix", type=float, metavar="α", help="CutMix with λ ~ Beta(α, α)")
@@ -63,7 +63,7 @@ def check(options, path):
             raise ValueError(f"--{name} {value} must be between 1 and 100")
     if not 0 <= options.seed < 2**31:
         raise ValueError(f"--seed {options.seed} must be in [0, 2**31)")
-    augmentation.check(options)
+    augmentation_options.check(options)
     for name, alpha in ("mixup", options.mixup), ("cutmix", options.cutmix):
         if alpha is not None and not 0 < alpha < math.inf:
             raise ValueError(f"--{name} {alpha:g} must be positive and finite")
@@ -79,7 +79,7 @@ def chosen(part, count, seed):
 
 
 def steps_of(options, value_range):
-    steps = augmentation.steps_of(options, value_range)
+    steps = augmentation_options.steps_of(options, value_range)
     if options.mixup is not None:
         steps.append(tfnn.layers.MixUp(options.mixup))
     if options.cutmix is not None:

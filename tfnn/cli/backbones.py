@@ -7,7 +7,7 @@ image of the given size, in float32. ImageNet's weights, those for that size, li
 from tfnn import transfer
 from tfnn.diagnose.table import aligned
 from tfnn.transfer.imagenet import cache
-from tfnn.transfer.preprocess import MODES
+from tfnn.transfer.pixel_modes import MODES
 
 
 def weights(one):

@@ -18,10 +18,10 @@ import tfnn
 from tfnn import distribute
 from tfnn.cli import next_steps, recipe, resume
 from tfnn.cli.export import description, served
+from tfnn.cli.interruptible import trained
 from tfnn.cli.pictures import write_examples
 from tfnn.cli.run_folder import RunFolder, check_writable
 from tfnn.cli.threads import intra_op_threads
-from tfnn.cli.trained import trained
 from tfnn.data import load
 from tfnn.diagnose import accuracy, interval
 

@@ -21,12 +21,12 @@ import tensorflow as tf
 import tfnn
 from tfnn import distribute, transfer
 from tfnn.callbacks.tensorboard import pictures
-from tfnn.cli import augmentation, mistakes, next_steps, resume, transfer_recipe, unfreezing
+from tfnn.cli import augmentation_options, mistakes, next_steps, resume, transfer_recipe, unfreezing
 from tfnn.cli.export import description, served
+from tfnn.cli.interruptible import trained
 from tfnn.cli.pictures import write, write_examples
 from tfnn.cli.run_folder import RunFolder, check_writable
 from tfnn.cli.train import add_strategy, surroundings
-from tfnn.cli.trained import trained
 from tfnn.data import imbalance
 from tfnn.diagnose import interval
 from tfnn.diagnose.accuracy import probabilities
@@ -73,7 +73,7 @@ def add_arguments(parser):
     add("--cache", default="memory", metavar="DIR", help="where they are kept: a folder, memory or none (default memory)")
     add("--cache-size", type=int, default=1000, metavar="MB", help="kept at most; the oldest make room (default 1000)")
     add("--copies", type=int, default=4, metavar="K", help="augmented ones of each image; 0: no cache then (default 4)")
-    augmentation.add_arguments(parser.add_argument_group("augmentation").add_argument, asked=False)
+    augmentation_options.add_arguments(parser.add_argument_group("augmentation").add_argument, asked=False)
     add = parser.add_argument_group("where").add_argument
     add_strategy(add)
     add("--out", metavar="DIR", help="the run's folder (default runs/DATA-BACKBONE-TIME)")
@@ -125,7 +125,7 @@ def checked(options):
     if not options.data:
         raise ValueError("--data is wanted: a folder with one sub-folder of images for each class (or --demo)")
     known = transfer.backbone(options.backbone)
-    augmentation.fill_in(options)
+    augmentation_options.fill_in(options)
     if options.learning_rate is None:
         options.learning_rate = 1e-3 if options.optimizer == "adam" else 1e-2
     if options.stage_decay is None:
@@ -138,7 +138,7 @@ def checked(options):
 
 
 def check(options, known):
-    augmentation.check(options)
+    augmentation_options.check(options)
     least = known.minimum_size
     if options.image_size is not None and options.image_size < least:
         raise ValueError(f"--image-size {options.image_size}: {known.name} takes images of at least {least} × {least}")

@@ -6,7 +6,7 @@ import keras
 
 import tfnn
 from tfnn import transfer
-from tfnn.cli import augmentation, recipe, train
+from tfnn.cli import augmentation_options, recipe, train
 from tfnn.cli.export import labels_in
 from tfnn.data import balanced_class_weight, rgb
 from tfnn.data.load import NAMED
@@ -69,7 +69,7 @@ def train_stages(model, data, options, callbacks=(), verbose=0, resume=None):
         [transfer.Unfreeze(options.plan), *callbacks],
         validation_data=examples(data.validation),
         class_weight=balanced_class_weight(data.train.y, data.class_names) if options.class_weight == "balanced" else None,
-        augment=augmentation.steps_of(options, data.value_range) or None,
+        augment=augmentation_options.steps_of(options, data.value_range) or None,
         seed=options.seed,
         resume=resume,
         cache=cache(options),

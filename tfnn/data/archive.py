@@ -14,15 +14,15 @@ KEYS = ("x_train", "y_train", "x_test", "y_test")
 
 
 def archive(path):
-    """A `.npz` file with `x_train`, `y_train`, `x_test`, `y_test`, and `class_names` if it likes.
+    """Loads a `.npz` file that holds `x_train`, `y_train`, `x_test`, `y_test` and, optionally, `class_names`.
 
-    Images have the shape (N, H, W) or (N, H, W, C), integer labels (N,) or (N, 1). A tenth of the training part, by
-    class, is held out for validation. Pixel values run from 0 to 255 where they are uint8, from 0 to 1 where all are,
-    else over the range found in the training part.
+    Images have the shape (N, H, W) or (N, H, W, C), integer labels (N,) or (N, 1). A tenth of the training part is held
+    out for validation, stratified by class. The value range is 0 to 255 for uint8, 0 to 1 if all training pixels lie
+    within it, else the smallest and the largest value in the training part.
 
     Raises:
-        FileNotFoundError: where there is no such file.
-        ValueError: for a file that is no `.npz`, that lacks an array, or whose arrays do not belong together.
+        FileNotFoundError: if there is no such file.
+        ValueError: if the file is not a `.npz`, lacks an array, or holds arrays that do not fit together.
     """
     path = pathlib.Path(path)
     if not path.is_file():

@@ -4,20 +4,20 @@ import numpy as np
 
 
 def balanced_class_weight(labels, classes=None):
-    """Weights that make classes count alike: w_k = N / (K n_k), of mean 1 over the examples.
+    """Weights that make all classes count alike: w_k = N / (K n_k). Their mean over the examples is 1.
 
-    The rule of King & Zeng 2001, "Logistic regression in rare events data", section 3, as scikit-learn's
-    `class_weight="balanced"` has it.
+    This is the rule of King & Zeng 2001, "Logistic regression in rare events data", section 3, in the form of
+    scikit-learn's `class_weight="balanced"`.
 
     Args:
         labels: integers (N,), such as `data.train.y`.
-        classes: their number K, or their names, for the error; None is the largest label + 1.
+        classes: the number of classes K, or their names, which the error then uses; None means the largest label + 1.
 
     Returns:
         {label: weight}, for `class_weight` of `tfnn.fit` or `model.fit`.
 
     Raises:
-        ValueError: for a class without examples, which no weight can make up for.
+        ValueError: if a class has no examples; no weight can make up for that.
 
     Example:
         >>> tfnn.data.balanced_class_weight([0, 0, 0, 1])
@@ -32,7 +32,7 @@ def balanced_class_weight(labels, classes=None):
 
 
 def imbalance(data):
-    """One line on the sizes of a data set's classes in its training part, the smallest and the largest named."""
+    """One line on how many training images the classes have; it names the smallest class and the largest."""
     counts = np.bincount(data.train.y, minlength=len(data.class_names))
     least, most = counts.argmin(), counts.argmax()
     if counts[least] == counts[most]:

@@ -1,4 +1,4 @@
-"""Inputs of any source, some examples at a time, for what passes over data once."""
+"""The inputs of any data source, batch by batch, for code that goes over the data once."""
 
 import math
 import operator
@@ -17,21 +17,21 @@ VALUES = 2**22  # 32 MB in float64
 
 
 def batches(data, batch_size=None):
-    """Yields the inputs x of `data`; labels and weights are passed over.
+    """Yields batches of the inputs x of `data`, without labels and weights.
 
     Args:
-        data: an array (what has a shape and can be sliced; a memory map is read piece by piece, and so are
-            `ImageFiles`), a dict or list of arrays for a model of several inputs, (x, y) or (x, y, sample_weight) or a
-            `Part` of them, a `Dataset`, whose training part counts; a `tf.data.Dataset`, a `PyDataset` or another iterable of
-            batches, which keep their size; or the path of a folder of images, at any depth, brought to one form as
-            `tfnn.data.folder` does.
-        batch_size: examples that are cut from arrays, or read from a folder, at a time; None takes as many as come to
-            about `VALUES` values.
+        data: one of
+            an array: anything that has a shape and can be sliced. Memory maps and `ImageFiles` are read piece by piece;
+            a dict or list of arrays, for a model with several inputs;
+            (x, y), (x, y, sample_weight) or a `Part`;
+            a `Dataset`: its training part is used;
+            a `tf.data.Dataset`, a `PyDataset` or another iterable of batches: the batches keep their size;
+            the path of a folder of images at any depth: they are brought to one form as in `tfnn.data.folder`.
+        batch_size: how many examples to take at a time from arrays or a folder; None takes about `VALUES` values.
 
     Raises:
-        FileNotFoundError: for a path that is no folder.
-        ValueError: for an endless source, one that is not batched, a folder without images, or one with a file that
-            cannot be decoded.
+        FileNotFoundError: if a path is not a folder.
+        ValueError: if the source is endless or not batched, or if a folder holds no images or one that cannot be decoded.
     """
     if isinstance(data, Dataset):
         data = data.train

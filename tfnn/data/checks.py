@@ -1,4 +1,4 @@
-"""What arrays must satisfy to be trained on; errors name the source."""
+"""Checks that arrays and class names can be trained on. `what` names their source in errors."""
 
 import unicodedata
 
@@ -6,7 +6,7 @@ import numpy as np
 
 
 def check_images(x, y, what):
-    """Images (N, H, W, C) and integer labels (N,) that belong together, of finite values."""
+    """Wants finite images (N, H, W, C) and an integer label for each, (N,)."""
     if x.ndim != 4 or 0 in x.shape:
         raise ValueError(f"{what}: images must have the shape (N, height, width, channels) with no 0, got {x.shape}")
     if x.dtype.kind not in "uif":

@@ -1,4 +1,4 @@
-"""The object that every loader gives."""
+"""The object that every loader returns."""
 
 import dataclasses
 import hashlib
@@ -11,11 +11,13 @@ from tfnn.data.files import ImageFiles
 
 
 class Part(NamedTuple):
-    """One part of a data set. `tfnn.fit` and its kin take it in the place of (x, y).
+    """One part of a data set. `tfnn.fit` and the functions like it take it in place of (x, y).
 
-    x: images (N, H, W, C): an array, or `ImageFiles`, which are decoded where rows of them are taken. y: int32 labels (N,),
-    indices into `class_names`. files: the N paths the images came from, and digests: the SHA-256 of the bytes of each, or ()
-    where they came from arrays.
+    Attributes:
+        x: images (N, H, W, C): an array, or `ImageFiles`, which decode the rows that are taken from them.
+        y: int32 labels (N,), indices into `class_names`.
+        files: the N paths the images came from, or () if they came from arrays.
+        digests: the SHA-256 of each file's bytes, or () likewise.
     """
 
     x: np.ndarray | ImageFiles
@@ -24,18 +26,18 @@ class Part(NamedTuple):
     digests: tuple = ()
 
     def select(self, rows):
-        """Some of the examples; images in files stay there."""
+        """A `Part` of some of the examples. Images that are in files stay there."""
         x = self.x.select(rows) if isinstance(self.x, ImageFiles) else self.x[rows]
         places = np.arange(len(self.y))[rows]
         files, digests = (tuple(column[place] for place in places) if column else () for column in (self.files, self.digests))
         return Part(x, self.y[rows], files, digests)
 
     def loaded(self):
-        """The same with its images in memory."""
+        """The same part with its images in memory."""
         return self._replace(x=np.asarray(self.x))
 
     def digest(self):
-        """SHA-256 of the images in their order: of the bytes of the files and the form they are brought to, or of the array."""
+        """SHA-256 of the images in their order: of the array, or of the files' bytes and the shape they are brought to."""
         if isinstance(self.x, ImageFiles):
             return self.x.digest()
         array = np.ascontiguousarray(self.x)
@@ -44,7 +46,7 @@ class Part(NamedTuple):
         return total.hexdigest()
 
     def labelled(self, y=None):
-        """(x, y), for what takes arrays; labels that were given beside are refused."""
+        """(x, y), for functions that take arrays. `y` is what the caller passed besides this part: it must be None."""
         if y is not None:
             raise ValueError("y was given beside a Part of a data set, which holds its own")
         return self.x, self.y
@@ -55,12 +57,12 @@ class Dataset:
     """Images with labels in three parts. Nothing is tuned on `test`.
 
     Attributes:
-        name: what to call it.
+        name: for reports.
         class_names: the name of each label.
         train, validation, test: `Part`s.
-        value_range: (low, high), what black and white are in `x`.
-        prepare: what brings a picture from outside to the form of the images, where they have one of their own: a
-            function, of TensorFlow operations, of one float32 picture (H, W, C) of 0 to 255 to another of any size.
+        value_range: (low, high), the values of black and white in `x`.
+        prepare: for images of a special form, a function that brings any picture to it: made of TensorFlow operations,
+            from one float32 picture (H, W, C), 0 to 255, to another of any size. Otherwise None.
     """
 
     name: str

@@ -13,8 +13,8 @@ def digits():
 
     The set is "Optical Recognition of Handwritten Digits" (test part) by E. Alpaydin and C. Kaynak, UCI Machine Learning
     Repository, 1998, doi:10.24432/C50P49, licence CC BY 4.0. The images are light ink on a dark ground and fill their
-    frame; `Dataset.prepare` brings a photograph of dark ink on light paper to that form. The file was made by
-    `tfnn/data/make_digits.py`.
+    frame; `Dataset.prepare` brings a photograph of dark ink on light paper to that form. `tfnn/data/make_digits.py`
+    made the file.
 
     Example:
         >>> data = tfnn.data.digits()

@@ -1,15 +1,15 @@
-"""Which way up a camera held a JPEG image (Exif 2.3, CIPA DC-008-2012, section 4.6.4), in TensorFlow operations."""
+"""Turns JPEG images upright by their Exif orientation (Exif 2.3, CIPA DC-008-2012, section 4.6.4), in TensorFlow operations."""
 
 import tensorflow as tf
 
-HEAD = 2**17  # bytes; the segment that tells it is among the first of a file, none of which is longer than 2**16
+HEAD = 2**17  # bytes to search: the Exif segment is among the first of a file, and no segment is longer than 2**16
 MARK = b"Exif\0\0"
-TIFF = 8  # bytes of the head that follows the mark
+TIFF = 8  # bytes of the TIFF header that follows the mark
 TAG = 0x0112
 
 
 def orientation(encoded):
-    """The orientation tag of an encoded image, 1 to 8; 1, upright, where there is none, and for other formats than JPEG."""
+    """The orientation tag of an encoded image, 1 to 8. It is 1, upright, if there is no tag or the image is not a JPEG."""
     none = lambda: 1
 
     def of_jpeg():
@@ -23,23 +23,23 @@ def orientation(encoded):
 
 
 def tag(data):
-    """The tag in what follows the mark, uint8 (N,), from the start of which all offsets count."""
+    """The orientation tag. `data` are the bytes after the mark, uint8 (N,); all offsets count from their start."""
 
     def unsigned(at, count):
-        """Integers of `count` bytes each at the offsets `at`, in the order of bytes that the head tells."""
+        """The integers of `count` bytes each at the offsets `at`, in the byte order that the header names."""
         little, steps = data[0] == ord("I"), tf.range(count)
         values = tf.cast(tf.gather(data, tf.clip_by_value(at[:, None] + steps, 0, tf.size(data) - 1)), tf.int32)
         return tf.reduce_sum(values * 256 ** tf.where(little, steps, count - 1 - steps), 1)
 
     directory = unsigned(tf.constant([4]), 4)
-    entries = directory + 2 + 12 * tf.range(tf.clip_by_value(unsigned(directory, 2)[0], 0, 100))  # a damaged count
+    entries = directory + 2 + 12 * tf.range(tf.clip_by_value(unsigned(directory, 2)[0], 0, 100))  # it may be damaged
     found = tf.boolean_mask(entries, unsigned(entries, 2) == TAG)
     value = unsigned(tf.concat([found, [0]], 0) + 8, 2)[0]
     return tf.where((tf.size(found) > 0) & (value >= 1) & (value <= 8), value, 1)
 
 
 def upright(image, orientation):
-    """Turns and mirrors an image (H, W, C) to the way its orientation tag asks for."""
+    """Turns and mirrors an image (H, W, C) as its orientation tag asks."""
     either = lambda *tags: tf.reduce_any(orientation == tf.constant(tags))
     image = tf.cond(orientation >= 5, lambda: tf.transpose(image, [1, 0, 2]), lambda: image)
     image = tf.cond(either(2, 3, 6, 7), lambda: image[:, ::-1], lambda: image)

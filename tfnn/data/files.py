@@ -1,4 +1,4 @@
-"""Images that stay in their files until they are asked for."""
+"""Images that stay in their files until they are needed."""
 
 import functools
 import hashlib
@@ -9,14 +9,13 @@ import tensorflow as tf
 
 from tfnn.data.pixels import decode, resize, with_channels
 
-CHUNK = 2**26  # bytes of pixels that are read at a time where all are wanted
+CHUNK = 2**26  # bytes of pixels that are read at a time when all images are asked for
 
 
 class ImageFiles:
-    """Images (N, H, W, C) of uint8 that are decoded when some of them are taken: `images[rows]`, as of an array.
+    """uint8 images (N, H, W, C) that are indexed like an array, `images[rows]`, and decoded only then.
 
-    Several are decoded at a time, as many as there are processor cores, and they come in the order of the rows. What is
-    taken is all that is held.
+    All processor cores decode in parallel; the images come in the order of the rows. Nothing is kept in memory.
 
     Args:
         files: the N paths.
@@ -24,7 +23,7 @@ class ImageFiles:
         image_shape: (H, W, C) that every image is brought to; C is 1 or 3.
 
     Raises:
-        ValueError: from taking an image whose file is gone, or is no longer an image.
+        ValueError: on indexing, if a file is gone or is no longer an image.
 
     Example:
         >>> photographs = tfnn.data.folder("photographs", stream=True).train.x
@@ -42,7 +41,7 @@ class ImageFiles:
 
     @property
     def nbytes(self):
-        """Of all their pixels."""
+        """Bytes that all pixels would take in memory."""
         return int(np.prod(self.shape, dtype=np.int64))
 
     def __len__(self):
@@ -73,22 +72,22 @@ class ImageFiles:
         return f"<ImageFiles {self.shape}, {self.dtype}>"
 
     def select(self, rows):
-        """Those of some rows, which stay in their files, too."""
+        """`ImageFiles` of some rows."""
         rows = np.arange(len(self))[rows]
         return ImageFiles((self.files[row] for row in rows), (self.digests[row] for row in rows), self.image_shape)
 
     def digest(self):
-        """SHA-256 of what the pixels are a function of: the bytes of the files, in their order, and the form of the images."""
+        """SHA-256 of all that determines the pixels: the files' bytes, in their order, and the shape of the images."""
         return hashlib.sha256("\n".join([str(self.image_shape), *self.digests]).encode()).hexdigest()
 
     def reader(self):
-        """A function of a row, in a graph, to its image."""
+        """A function for use in a graph, from the number of a row to its image."""
         names = tf.constant(self.files)
         return lambda row: fitted(tf.io.read_file(names[row]), self.image_shape)
 
 
 def fitted(encoded, image_shape):
-    """An encoded image as uint8 of the shape (H, W, C); one that has it already is left as it is."""
+    """Decodes an image to uint8 of shape (H, W, C); one that already has this shape keeps its pixels."""
     *size, channels = image_shape
     image = decode(encoded)
 
@@ -100,7 +99,7 @@ def fitted(encoded, image_shape):
 
 @functools.cache
 def in_graph(image_shape):
-    """A function of N paths to uint8 (N, H, W, C). Eagerly an image would take several times as long."""
+    """A graph function from N paths to uint8 (N, H, W, C); eager mode takes several times as long per image."""
 
     def read(files):
         images = tf.data.Dataset.from_tensor_slices(files).map(
@@ -117,7 +116,7 @@ def threads():
 
 
 def check_readable(files):
-    """Names the first of the files that cannot be read."""
+    """Raises an error that names the first file that cannot be read, if there is one."""
     for file in files:
         try:
             decode(tf.io.read_file(file))

@@ -1,4 +1,4 @@
-"""A folder of images, a sub-folder for each class."""
+"""A folder of images with a sub-folder for each class."""
 
 import pathlib
 import warnings
@@ -11,28 +11,29 @@ PARTS = {"train", "training", "val", "valid", "validation", "test"}
 
 
 def folder(path, image_size=None, seed=0, skip_bad_images=False, class_names=None, stream=False):
-    """Images in sub-folders that bear the names of their classes, split 70 / 10 / 20 by class.
+    """Loads images from sub-folders named after their classes, and splits them 70 / 10 / 20, stratified by class.
 
-    Files of the same bytes fall into the same part, so that nothing is tested on what was trained on; where they stand
-    in several classes, a warning names them.
+    Files with the same bytes go to the same part, so that no image is tested on that was trained on. A warning names
+    those that stand in several classes.
 
     Args:
-        path: the folder. Files are PNG, JPEG, GIF (first frame), BMP or WebP; names that begin with a dot are passed over, and
-            images of other formats with a warning.
-        image_size: (height, width) that images are brought to. None keeps their size where all agree, else (64, 64).
-            They are grey where all files are, else RGB; alpha is laid over white; JPEGs stand as their Exif data tell.
+        path: the folder. Files are PNG, JPEG, GIF (first frame), BMP or WebP. Names that begin with a dot are skipped;
+            images of other formats are skipped with a warning.
+        image_size: (height, width) that images are brought to. None keeps their size if all have the same, else takes
+            (64, 64). The images are grey if all files are, else RGB; alpha is laid over white; JPEGs are turned upright
+            by their Exif data.
         seed: of the split.
         skip_bad_images: whether to warn of unreadable files and go on without them.
-        class_names: the classes in the order of their labels; None takes the sub-folders in that of the alphabet.
-        stream: whether the images stay in their files, and are decoded in parallel when they are asked for, as a set larger
-            than the memory needs: the x of the parts are then `ImageFiles`, which `tfnn.fit` takes as it does arrays, and
-            `tfnn.data.stream` gives to `model.fit`. A number: only where their pixels are more bytes than that.
+        class_names: the classes in the order of their labels; None takes the sub-folders in alphabetical order.
+        stream: whether the images stay in their files and are decoded in parallel when they are needed, for data larger
+            than the memory. The x of the parts are then `ImageFiles`: `tfnn.fit` takes them like arrays, and
+            `tfnn.data.stream` makes batches of them for `model.fit`. A number means: only if the pixels take more bytes.
 
     Raises:
-        FileNotFoundError: where there is no such folder.
-        ValueError: for a folder without images, with one class, with a class of fewer than 3 different images, with classes
-            that differ in case only or are none of `class_names`, of parts (train, test) instead of classes, or with files
-            that cannot be decoded, which are named.
+        FileNotFoundError: if there is no such folder.
+        ValueError: if there are no images, fewer than 2 classes, or a class with fewer than 3 different images; if classes
+            differ in case only or are missing from `class_names`; if the sub-folders are parts (train, test) instead of
+            classes; or if files cannot be decoded, which are then named.
     """
     path = pathlib.Path(path)
     if not path.is_dir():
@@ -55,13 +56,13 @@ def folder(path, image_size=None, seed=0, skip_bad_images=False, class_names=Non
 
 
 def image_files(folder, suffixes=SUFFIXES):
-    """Those below a folder, sorted; what lies in a folder whose name begins with a dot, as of Jupyter, is passed over, too."""
+    """The images at any depth below a folder, sorted. Hidden files and folders, such as Jupyter's, are skipped."""
     hidden = lambda file: any(part.startswith(".") for part in file.relative_to(folder).parts)
     return sorted(f for f in folder.rglob("*") if f.suffix.lower() in suffixes and not hidden(f) and not f.is_dir())
 
 
 def report_unread(files, path):
-    """Warns of images of formats that are passed over, in one line."""
+    """Warns, in one line, of images whose formats are not read."""
     if files:
         kinds = ", ".join(sorted({file.suffix.lower() for file in files}))
         names = named([file.relative_to(path) for file in files])

@@ -1,4 +1,4 @@
-"""Training data whose batches may grow under plain `model.fit`."""
+"""Training data whose batches can grow in a run of plain `model.fit`."""
 
 import operator
 import random
@@ -15,32 +15,31 @@ from tfnn.random import permutation
 
 
 def growable(x, y=None, batch_size=32, *, sample_weight=None, shuffle=True, seed=None):
-    """Data for `model.fit`, in batches that tfnn's callbacks may make larger or smaller in the run.
+    """Data for `model.fit` in batches that tfnn's callbacks can make larger or smaller during the run.
 
-    `tfnn.callbacks.BatchSizeScheduler` and others that steer the batch find it by themselves. Their batches are really
-    larger, whatever their `mode`, and their memory is not measured before. Batches are read ahead, so their sizes are
-    settled when an epoch begins: a function of the update is then asked for all updates of the epoch, and what a callback
-    sets without a plan holds from the next epoch on.
+    `tfnn.callbacks.BatchSizeScheduler` and the other callbacks that steer the batch size find it by themselves. The batches
+    really become larger, whatever the callback's `mode`, and no memory is measured beforehand. Keras reads batches ahead, so
+    all sizes of an epoch are fixed when it begins: a schedule is asked for every update of the epoch, and a size that a
+    callback sets without a schedule holds from the next epoch on.
 
-    The order of examples is that of `tfnn.fit` with the same seed, a function of (seed, epoch), so that both give the same
-    weights: with mode="rebatch" for BatchNorm and Keras's own random layers, too. tfnn's random layers draw for each example
-    under `tfnn.fit`, which `model.fit` cannot do. `tfnn.fit` takes a growable in the place of (x, y, batch_size).
+    The order of examples is a function of (seed, epoch), the same as in `tfnn.fit`, so that both give the same weights; for
+    BatchNorm and Keras's own random layers this needs mode="rebatch". tfnn's random layers draw for each example
+    under `tfnn.fit`, which `model.fit` cannot do. `tfnn.fit` takes a growable in place of (x, y, batch_size).
 
     Args:
-        x, y, sample_weight: arrays with the examples first, or lists or dicts of them; or in place of x and y a
-            `tf.data.Dataset` of single examples (x,), (x, y) or (x, y, sample_weight), which shuffles itself.
-        batch_size: examples of an update at the start.
-        shuffle: whether each epoch has an order of its own. That of `model.fit` has no effect.
-        seed: an int in [0, 2³¹) from which, with the epoch, the order of examples follows; None draws one from Python's
-            generator, which `keras.utils.set_random_seed` seeds.
+        x, y, sample_weight: arrays with the examples along the first axis, or lists or dicts of them. In place of x and y, a
+            `tf.data.Dataset` of single examples (x,), (x, y) or (x, y, sample_weight), which shuffles by itself.
+        batch_size: examples per update at the start.
+        shuffle: whether each epoch has an order of its own. The `shuffle` of `model.fit` has no effect.
+        seed: an int in [0, 2³¹) for the order of examples; None draws one from Python's generator, which
+            `keras.utils.set_random_seed` seeds.
 
     Returns:
-        A `keras.utils.PyDataset`; for training only, as it gives examples in their shuffled order. Keras's `workers` are not
-        for it.
+        A `keras.utils.PyDataset`, for training only, because its examples come shuffled. It ignores Keras's `workers`.
 
     Raises:
-        ValueError: for arrays of different length or without an example, a dataset whose length nobody knows, and arguments
-            out of range.
+        ValueError: if arrays are empty or differ in length, if the length of a dataset is unknown, or if an argument is out
+            of range.
 
     Example:
         >>> growth = tfnn.callbacks.BatchSizeScheduler({10: 64, 20: 128})
@@ -59,16 +58,16 @@ def growable(x, y=None, batch_size=32, *, sample_weight=None, shuffle=True, seed
 
 
 class Growable(keras.utils.PyDataset):
-    """What `growable` gives.
+    """The result of `growable`.
 
-    Keras counts its batches by an object that `num_batches` gives, and hands that to callbacks as params["steps"]; it
-    shuffles the indices by itself, so batches are given in the order in which they are asked for.
+    Keras counts batches with the object that `num_batches` returns, and passes it to callbacks as params["steps"]. Keras
+    shuffles the indices, so an index is ignored: batches come in the order of the requests.
 
     Args:
         source: `Rows` or `Examples`.
     """
 
-    workers = property(lambda self: 1)  # several would ask for batches in no fixed order
+    workers = property(lambda self: 1)  # several workers would ask for batches in no fixed order
     use_multiprocessing = property(lambda self: False)
 
     def __init__(self, source, batch_size, shuffle, seed):
@@ -80,12 +79,12 @@ class Growable(keras.utils.PyDataset):
         self.settle()
 
     def restart(self):
-        """A run begins, at the first batch size."""
+        """Begins a run, at the first batch size."""
         self.controls.begin(self.source.rows, 0)
         self.epoch, self.begun, self.steering, self.params = 0, False, [], None
 
     def steered_by(self, callback, params):
-        """Takes note of a callback of a run, which `params` are of."""
+        """Takes note of a callback; `params` are those that Keras gave it, the same object throughout a run."""
         if params is not self.params:
             self.restart()
             self.params = params
@@ -93,7 +92,7 @@ class Growable(keras.utils.PyDataset):
 
     @property
     def num_batches(self):
-        if threading.get_ident() == self.thread:  # Keras sets up a run; in an epoch only the threads that read ask
+        if threading.get_ident() == self.thread:  # Keras sets up a run; during an epoch only its reading threads ask
             self.restart()
         return Steps(self)
 
@@ -107,7 +106,7 @@ class Growable(keras.utils.PyDataset):
             self.epoch, self.begun = self.epoch + 1, False
 
     def settle(self):
-        """Settles where the batches of the epoch that begins end."""
+        """Fixes where each batch of the new epoch ends."""
         rows, self.ends = self.source.rows, [0]
         update = int(self.steering[0].model.optimizer.iterations) if self.steering else 0
         while self.ends[-1] < rows:
@@ -121,18 +120,18 @@ class Growable(keras.utils.PyDataset):
         return size
 
     def arguments(self):
-        """What `tfnn.fit` takes in the place of this: (x, y, sample_weight), batch_size, shuffle, seed."""
+        """The arguments of `tfnn.fit` that this stands for: (x, y, sample_weight), batch_size, shuffle, seed."""
         return *self.source.arguments(self.batch_size), self.shuffle, self.seed
 
     def __getitem__(self, index):
-        if not self.begun:  # Keras looks what a batch is
+        if not self.begun:  # Keras looks at one batch to learn its shapes and types
             return self.source.sample(index)
         self.position += 1
         return self.source.read(*self.ends[self.position - 1 : self.position + 1])
 
 
 class Rows:
-    """Examples of arrays."""
+    """The examples in arrays."""
 
     def __init__(self, x, y, sample_weight):
         self.data = keras.tree.lists_to_tuples(keras.tree.map_structure(array, (x, y, sample_weight)))
@@ -161,10 +160,10 @@ class Rows:
 
 
 class Examples:
-    """Examples that a `tf.data.Dataset` gives one by one.
+    """The examples that a `tf.data.Dataset` gives one by one.
 
     Args:
-        chunk: of how many they are read at a time.
+        chunk: how many to read at a time.
     """
 
     def __init__(self, dataset, chunk):
@@ -180,7 +179,7 @@ class Examples:
         self.chunks, self.held = iter(self.dataset.batch(self.chunk)), None
 
     def sample(self, index):
-        """Zeros like a batch, as reading one would have a shuffled dataset take another order. Open lengths are `index` + 1."""
+        """Zeros shaped like a batch: reading a real one would change a shuffled dataset's order. Open lengths are `index` + 1."""
         zeros = lambda spec: tf.zeros([1, *(index + 1 if size is None else size for size in spec.shape)], spec.dtype)
         return tuple_of(tf.nest.map_structure(zeros, self.dataset.element_spec))
 
@@ -198,7 +197,7 @@ class Examples:
 
 
 class Steps:
-    """The number of batches of the epoch that a `growable` is in, as an integer that follows it."""
+    """Acts as an integer: the number of batches in the current epoch of a `growable`."""
 
     def __init__(self, growable):
         self.growable = growable
@@ -235,7 +234,7 @@ def array(a):
         return a
     if isinstance(a, (tf.RaggedTensor, tf.SparseTensor)) or hasattr(a, "tocoo") or not hasattr(a, "__array__"):
         raise ValueError(f"growable takes dense arrays, got {type(a).__name__}: give a tf.data.Dataset of single examples")
-    a = np.asarray(a.to_frame() if hasattr(a, "to_frame") else a)  # pandas's Series is a column, as in Keras
+    a = np.asarray(a.to_frame() if hasattr(a, "to_frame") else a)  # a pandas Series becomes a column, as in Keras
     return a.astype(keras.config.floatx(), copy=False) if np.issubdtype(a.dtype, np.floating) else a
 
 

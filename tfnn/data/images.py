@@ -16,19 +16,19 @@ from tfnn.data.pixels import decode
 from tfnn.data.split import stratified
 
 SHARES = (0.7, 0.1, 0.2)  # train, validation, test, as for the digits
-FEWEST = 6  # images in all of which no share is rounded to 0
-AT_A_TIME = 1024  # files that wait for a thread
-DEFAULT_SIZE = (64, 64)  # of images that differ in size: what a CPU trains on in minutes
+FEWEST = 6  # images of which no share rounds to 0
+AT_A_TIME = 1024  # files handed to the threads at once
+DEFAULT_SIZE = (64, 64)  # for images that differ in size; a CPU trains on such images within minutes
 
 
 def dataset(name, files, labels, class_names, image_size, seed, skip_bad_images, stream):
-    """Reads the files and splits them 70 / 10 / 20 by class; files of the same bytes fall into the same part.
+    """Reads the files and splits them 70 / 10 / 20 by class; files with the same bytes go to the same part.
 
-    Each file is read once for its digest and to see that it can be decoded, and its pixels are let go: with `stream`, for
-    which see `folder`, they are not read again before they are asked for.
+    Each file is read once, for its digest and to see that it can be decoded. Its pixels are then dropped; with `stream` (see
+    `folder`) they are not read again until they are needed.
 
     Raises:
-        ValueError: for a file that cannot be decoded, unless it is skipped, and for a class of fewer than 3 different images.
+        ValueError: if a file cannot be decoded and is not skipped, or a class has fewer than 3 different images.
     """
     check_options(image_size, stream)
     shapes, digests = zip(*in_parallel(shape_and_digest, files))
@@ -57,7 +57,7 @@ def check_options(image_size, stream):
 
 
 def check_counts(labels, digests, class_names):
-    """Refuses classes too small to be split. Copies count once, as they fall into one part."""
+    """Refuses classes too small to be split. Copies of an image count once, because they go to one part."""
     counts = np.bincount([label for label, _ in set(zip(labels, digests))], minlength=len(class_names))
     if counts.min() < 3:
         few = [f"{name}: {count} different images" for name, count in zip(class_names, counts) if count < 3]
@@ -67,7 +67,7 @@ def check_counts(labels, digests, class_names):
 
 
 def split(labels, digests, seed):
-    """The part of each example: 0 train, 1 validation, 2 test. Copies follow the first of them."""
+    """The part of each example: 0 train, 1 validation, 2 test. Copies of an image go with the first of them."""
     _, first, original = np.unique(digests, return_index=True, return_inverse=True)
     order = np.sort(first)
     held = [round(share * len(order)) for share in SHARES[1:]]
@@ -77,14 +77,14 @@ def split(labels, digests, seed):
 
 
 def in_parallel(function, items):
-    """What `function` gives for each item, in their order."""
+    """Yields `function(item)` of each item, in their order; threads compute them."""
     with concurrent.futures.ThreadPoolExecutor(threads()) as pool:
         for start in range(0, len(items), AT_A_TIME):
             yield from pool.map(function, items[start : start + AT_A_TIME])
 
 
 def shape_and_digest(file):
-    """(shape or None where it cannot be decoded, SHA-256 of the bytes)."""
+    """(shape, SHA-256 of the bytes), or (None, None) if the file cannot be decoded."""
     try:
         encoded = file.read_bytes()
         return tuple(shape_of(encoded).numpy().tolist()), hashlib.sha256(encoded).hexdigest()
@@ -107,7 +107,7 @@ def report_bad(bad, count, skip_bad_images):
 
 
 def report_contradictions(files, labels, digests, class_names):
-    """Warns of files of the same bytes in several classes, in one line."""
+    """Warns, in one line, of files with the same bytes in several classes."""
     same = collections.defaultdict(list)
     for index, digest in enumerate(digests):
         same[digest].append(index)
@@ -125,7 +125,7 @@ def named(items, most=5):
 
 
 def of_files(files, digests, shapes, size):
-    """`ImageFiles` of images of various sizes and channels, in one form."""
+    """`ImageFiles` that bring images of various sizes and channels to one shape."""
     sizes = {shape[:2] for shape in shapes}
     height, width = size or (sizes.pop() if len(sizes) == 1 else DEFAULT_SIZE)
     return ImageFiles(files, digests, (height, width, 1 if all(shape[-1] <= 2 for shape in shapes) else 3))

@@ -1,19 +1,19 @@
-"""Photographs of handwriting: dark ink on light paper, to light ink on a dark ground that fills the frame."""
+"""Turns photographs of handwriting, dark ink on light paper, into light ink that fills a dark frame."""
 
 import tensorflow as tf
 
 from tfnn.data.pixels import with_channels
 
-SHADOW = 0.35  # of the darkest ink: what is lighter than that is taken for paper in a shadow
-FINE = 28  # a speck is what vanishes when the picture is averaged to about so many squares a side
+SHADOW = 0.35  # share of the darkest ink; anything lighter counts as paper in a shadow
+FINE = 28  # specks vanish when the picture is averaged over about this many squares a side
 
 
 def light_ink(image):
-    """One image, float32 (H, W, 1 or 3) of 0 to 255, to light ink on a dark ground; its colours become grey.
+    """Turns one image, float32 (H, W, 1 or 3), 0 to 255, into light ink on a dark ground; colours become grey.
 
-    An image whose border is dark already is left as it is. Where the border is lighter than the middle of the image's
-    own range it is taken for paper: the image is inverted against the paper, stretched from shadow (0) to the darkest
-    ink (255), and cut to a square around the ink.
+    An image whose border is dark is left as it is. A border lighter than the middle of the image's own range counts as
+    paper: the image is then inverted against the paper, stretched from shadow (0) to the darkest ink (255), and cut to a
+    square around the ink.
     """
     if image.shape[-1] == 3:
         return with_channels(light_ink(with_channels(image, 1)), 3)
@@ -28,14 +28,14 @@ def stretch(ink):
 
 
 def smooth(ink):
-    """The mean of each pixel's neighbourhood, which sensor noise and specks do not survive."""
+    """The mean of each pixel's neighbourhood; it removes sensor noise and specks."""
     side = tf.maximum(1, tf.reduce_min(tf.shape(ink)[:2]) // FINE)
     kernel = tf.ones([side, side, 1, 1]) / tf.cast(side * side, tf.float32)
     return tf.nn.conv2d(ink[None], kernel, 1, "SAME")[0]
 
 
 def crop_to_ink(ink):
-    """The square around the ink, padded with ground where it reaches out of the image."""
+    """Cuts out the square around the ink; where it reaches beyond the image, it is padded with zeros."""
     marks = smooth(ink)[..., 0] > 127.5
     top, bottom = extent(tf.reduce_any(marks, 1))
     left, right = extent(tf.reduce_any(marks, 0))
@@ -46,7 +46,7 @@ def crop_to_ink(ink):
 
 
 def extent(marks):
-    """(first, last + 1) of the true entries; the whole where there is none."""
+    """(first, last + 1) of the true entries; the whole range if there are none."""
     places = tf.cast(tf.where(marks)[:, 0], tf.int32)
     size = tf.size(marks)
     some = tf.size(places) > 0

@@ -35,7 +35,7 @@ def known(name, class_names):
     """One of `keras.datasets`, with a tenth of its training part held out for validation.
 
     Raises:
-        ConnectionError: where the set is not in Keras's cache and cannot be downloaded.
+        ConnectionError: if the set is not in Keras's cache and cannot be downloaded.
     """
     try:
         arrays = getattr(keras.datasets, name).load_data()
@@ -50,7 +50,7 @@ def known(name, class_names):
 
 
 def hold_out(part, share=10):
-    """(the rest, one `share`-th of `part`), by class, always the same."""
+    """Splits `part` into (the rest, one `share`-th), stratified by class; the split is always the same."""
     held = max(1, len(part.y) // share)
     where = stratified(part.y, [len(part.y) - held, held], seed=0)
     return part.select(np.flatnonzero(where == 0)), part.select(np.flatnonzero(where == 1))

@@ -17,12 +17,12 @@ def load(source, *, image_size=None, skip_bad_images=False, class_names=None, st
     Args:
         source: a name, a `.npz` file (see `archive`), a folder of class sub-folders (see `folder`), or a `.csv` file of paths
             and labels (see `table`).
-        image_size, skip_bad_images, class_names, stream: of a folder or table, see there. A set of arrays has its own size
-            and lies in memory.
+        image_size, skip_bad_images, class_names, stream: see `folder`. They are for folders and tables; the other sets are
+            arrays in memory with a size and class names of their own.
 
     Raises:
-        FileNotFoundError: where `source` is neither.
-        ValueError, ConnectionError: from the loader; ValueError for `class_names` of a set of arrays, which has its own.
+        FileNotFoundError: if `source` is neither a name nor a path that exists.
+        ValueError, ConnectionError: from the loader; ValueError also for `class_names` of a set of arrays.
     """
     path = pathlib.Path(source)
     is_folder = source not in NAMED and path.is_dir()

@@ -10,7 +10,7 @@ SIZES, SEED = (1257, 180, 360), 9520  # train, validation, test; the course numb
 
 
 def arrays():
-    """images (1797, 8, 8) of 0 to 16, labels (1797,), parts (1797,): 0 train, 1 validation, 2 test; all uint8."""
+    """uint8 arrays: images (1797, 8, 8), 0 to 16; labels (1797,); parts (1797,), 0 train, 1 validation, 2 test."""
     from sklearn.datasets import load_digits
 
     source = load_digits()

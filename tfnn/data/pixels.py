@@ -1,4 +1,4 @@
-"""From encoded images to arrays, in TensorFlow operations: loaders and exported models run the same ones."""
+"""Decodes images to arrays in TensorFlow operations. Loaders and exported models share them."""
 
 import tensorflow as tf
 
@@ -7,18 +7,18 @@ from tfnn.data.exif import orientation, upright
 
 FORMATS = "PNG, JPEG, GIF, BMP or WebP"
 SUFFIXES = (".png", ".jpg", ".jpeg", ".jfif", ".gif", ".bmp", ".webp")
-UNREAD = (  # names of images that TensorFlow does not decode: of phones and scanners, drawings, and the raw ones of cameras
+UNREAD = (  # images that TensorFlow does not decode: from phones and scanners, drawings, and raw files of cameras
     *(".heic", ".heif", ".avif", ".jxl", ".jp2", ".j2k", ".tif", ".tiff", ".tga", ".psd", ".svg", ".ppm", ".pgm"),
     *(".dng", ".arw", ".cr2", ".cr3", ".nef", ".orf", ".raf", ".rw2"),
 )
 
 
 def decode(encoded):
-    """PNG, JPEG, GIF (first frame), BMP or WebP bytes to uint8 (H, W, 1 to 4), upright as a JPEG's Exif data tell.
+    """Decodes PNG, JPEG, GIF (first frame), BMP or WebP to uint8 (H, W, 1 to 4). JPEGs are turned upright by their Exif data.
 
     Raises:
         tf.errors.InvalidArgumentError: for other bytes; for WebP animations, on which TensorFlow 2.21 writes past the end of
-            their memory; and for BMP that is compressed, which it takes for pixels.
+            their memory; and for compressed BMPs, whose compressed bytes TensorFlow would take for pixels.
     """
     headers = bmp.headers_of(encoded)
     encoded = tf.where(is_webp_animation(encoded) | bmp.is_compressed(headers), "", encoded)
@@ -34,7 +34,7 @@ def is_webp_animation(encoded):
 
 
 def with_channels(image, channels):
-    """An image of 1 (grey), 2 (grey, alpha), 3 (RGB) or 4 (RGB, alpha) channels to 1 or 3.
+    """Converts an image of 1 (grey), 2 (grey, alpha), 3 (RGB) or 4 (RGB, alpha) channels to 1 or 3.
 
     Alpha is laid over white paper. Colour becomes grey by the luma weights 0.299, 0.587, 0.114 of ITU-R BT.601.
 
@@ -58,5 +58,5 @@ def with_channels(image, channels):
 
 
 def resize(images, size):
-    """Bilinear, antialiased, so that shrinking averages rather than skips: float32 (..., height, width, C)."""
+    """Resizes bilinearly to float32 (..., height, width, C). Antialiasing makes shrinking average pixels, not skip them."""
     return tf.image.resize(images, size, antialias=True)

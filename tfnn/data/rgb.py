@@ -1,4 +1,4 @@
-"""Any data set in the form that the models of ImageNet take."""
+"""Converts any data set to the form that ImageNet models take."""
 
 import dataclasses
 
@@ -12,20 +12,20 @@ ROWS = 256  # images that are converted at a time
 
 
 def rgb(data, image_size=None):
-    """A data set whose images are RGB, uint8 of 0 to 255: as an exported bundle brings pictures to its model.
+    """Converts images to RGB, uint8, 0 to 255: the same conversion as in an exported bundle.
 
-    Grey becomes three equal channels, alpha is laid over white, and what has another size is resized bilinearly. Images
-    that stay in their files (see `folder`) go on doing so.
+    Grey becomes three equal channels, alpha is laid over white, and images of another size are resized bilinearly. Images
+    that stay in their files (see `folder`) still do.
 
     Args:
         data: a `Dataset`.
-        image_size: (height, width); None leaves it as it is.
+        image_size: (height, width); None keeps the size.
 
     Returns:
-        A `Dataset` of the same examples. One that has that form already comes back as it is.
+        A `Dataset` of the same examples; `data` itself if it has that form already.
 
     Raises:
-        ValueError: for images of more than 4 channels.
+        ValueError: if the images have more than 4 channels.
 
     Example:
         >>> data = tfnn.data.rgb(tfnn.data.digits(), (32, 32))

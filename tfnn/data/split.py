@@ -8,8 +8,8 @@ def stratified(labels, sizes, seed):
 
     Args:
         labels: int array (N,).
-        sizes: examples of each part; they sum to N.
-        seed: an int; the split is a function of it and the labels.
+        sizes: the number of examples in each part; they sum to N.
+        seed: an int; the split depends on it and the labels alone.
 
     Returns:
         int array (N,): the part of each example.
@@ -18,7 +18,7 @@ def stratified(labels, sizes, seed):
     classes, inverse, counts = np.unique(labels, return_inverse=True, return_counts=True)
     deal = largest_remainder(np.outer(counts, sizes) / len(labels), counts, sizes)
     part = np.empty(len(labels), int)
-    random = np.random.RandomState(seed)  # its stream is frozen, unlike that of numpy's newer generators
+    random = np.random.RandomState(seed)  # its numbers never change, unlike those of numpy's newer generators
     for index in range(len(classes)):
         members = random.permutation(np.flatnonzero(inverse == index))
         part[members] = np.repeat(np.arange(len(sizes)), deal[index])
@@ -26,7 +26,7 @@ def stratified(labels, sizes, seed):
 
 
 def largest_remainder(quota, rows, columns):
-    """Rounds a table of quotas to integers with the given row and column sums: down first, then up by largest remainder."""
+    """Rounds a table to integers that have the given row and column sums: all down, then up where the remainder is largest."""
     table = np.floor(quota).astype(int)
     rows, columns = rows - table.sum(1), columns - table.sum(0)
     order = np.argsort(table - quota, axis=None, kind="stable")

@@ -1,4 +1,4 @@
-"""Training data in files, batch by batch, for plain `model.fit`."""
+"""Batches of training data that stays in files, for plain `model.fit`."""
 
 import random
 
@@ -12,26 +12,25 @@ from tfnn.random import permutation
 
 
 def stream(x, y=None, batch_size=32, *, sample_weight=None, shuffle=True, seed=None, epoch=0):
-    """Batches of images that stay in their files, for `model.fit`; `tfnn.fit` takes the images themselves.
+    """Batches for `model.fit` of images that stay in their files. (`tfnn.fit` takes the images themselves.)
 
-    A batch is a function of (seed, epoch, index), so it does not matter how many threads read, and a run can go on from
-    any of them. The order of examples is that of `tfnn.fit` with the same seed; `model.fit` needs `shuffle=False` to leave
-    the batches in it, and else puts them in one of its own. It reads some batches ahead, whose images are decoded as many
-    at a time as there are processor cores.
+    A batch is a function of (seed, epoch, index): the number of reading threads does not matter, and a run can be resumed
+    at any batch. The order of examples is that of `tfnn.fit` with the same seed; pass `shuffle=False` to `model.fit`, or
+    it reorders the batches. `model.fit` reads some batches ahead; all processor cores decode their images in parallel.
 
     Args:
         x: a `Part` of a data set, or `tfnn.data.ImageFiles` such as its x; or lists or dicts of these and arrays.
-        y, sample_weight: arrays with the examples first, or lists or dicts of them. A `Part` has its own y.
-        batch_size: examples of a batch.
+        y, sample_weight: arrays with the examples along the first axis, or lists or dicts of them. A `Part` has its own y.
+        batch_size: examples per batch.
         shuffle: whether each epoch has an order of its own.
         seed: an int in [0, 2³¹); None draws one from Python's generator, which `keras.utils.set_random_seed` seeds.
-        epoch: that of the first pass, as `initial_epoch` of `model.fit`.
+        epoch: the number of the first epoch, like `initial_epoch` of `model.fit`.
 
     Returns:
-        A `keras.utils.PyDataset` of (x,), (x, y) or (x, y, sample_weight), which `tfnn.fit` takes, too.
+        A `keras.utils.PyDataset` of (x,), (x, y) or (x, y, sample_weight). `tfnn.fit` takes it, too.
 
     Raises:
-        ValueError: for arrays of different length or without an example, and arguments out of range.
+        ValueError: if arrays are empty or differ in length, or if an argument is out of range.
 
     Example:
         >>> data = tfnn.data.folder("photographs", image_size=(96, 96), stream=True)
@@ -45,7 +44,7 @@ def stream(x, y=None, batch_size=32, *, sample_weight=None, shuffle=True, seed=N
 
 
 class ImageStream(keras.utils.PyDataset):
-    """What `stream` gives."""
+    """The result of `stream`."""
 
     def __init__(self, data, batch_size, shuffle, seed, epoch):
         super().__init__()
@@ -57,7 +56,7 @@ class ImageStream(keras.utils.PyDataset):
         self.batch_size, self.shuffle, self.seed, self.epoch = batch_size, shuffle, seed, epoch
         self.given = 3 if data[2] is not None else 2 if data[1] is not None else 1
         self.begun = False
-        self.held = None, None  # an epoch and its order
+        self.held = None, None  # the last epoch asked for, and its order
 
     @property
     def num_batches(self):
@@ -66,7 +65,7 @@ class ImageStream(keras.utils.PyDataset):
     def on_epoch_begin(self):
         self.begun = True
 
-    def on_epoch_end(self):  # which Keras also calls before the first epoch
+    def on_epoch_end(self):  # Keras also calls it before the first epoch
         self.epoch, self.begun = self.epoch + self.begun, False
 
     def __getitem__(self, index):
@@ -81,5 +80,5 @@ class ImageStream(keras.utils.PyDataset):
         return order
 
     def arguments(self):
-        """What `tfnn.fit` takes in the place of this: (x, y, sample_weight), batch_size, shuffle, seed."""
+        """The arguments of `tfnn.fit` that this stands for: (x, y, sample_weight), batch_size, shuffle, seed."""
         return self.data, self.batch_size, self.shuffle, self.seed

@@ -1,4 +1,4 @@
-"""Images that a table lists."""
+"""Images listed in a table."""
 
 import csv
 import os
@@ -9,18 +9,19 @@ from tfnn.data.images import dataset, named
 
 
 def table(path, image_size=None, seed=0, skip_bad_images=False, class_names=None, stream=False):
-    """Images that a `.csv` file lists with their labels, split 70 / 10 / 20 by class as `folder` does.
+    """Loads images that a `.csv` file lists with their labels, and splits them 70 / 10 / 20 by class as `folder` does.
 
     Args:
-        path: the file, in UTF-8, with a first line that names its columns: `path` (of an image, from the file's own folder
-            on, or from the root) and `label` (any text); others are passed over. Commas, semicolons or tabs part them.
+        path: the file, in UTF-8. Its first line names the columns: `path` (of an image, absolute or relative to the
+            file's folder) and `label` (any text); other columns are ignored. Commas, semicolons or tabs separate them.
         image_size, seed, skip_bad_images, stream: see `folder`.
-        class_names: the classes in the order of their labels; None takes those found, numbers by size, else by the alphabet.
+        class_names: the classes in the order of their labels; None takes those found, numbers in numerical order, then
+            texts in alphabetical order.
 
     Raises:
-        FileNotFoundError: where there is no such file, or where images are missing, which are named.
-        ValueError: for a file without these columns or rows, with an empty cell, or with labels that are none of
-            `class_names`; and as `folder` does.
+        FileNotFoundError: if there is no such file, or if images are missing, which are then named.
+        ValueError: if the file lacks a column, has no rows or an empty cell, or has a label that is not in
+            `class_names`; otherwise as for `folder`.
 
     Example:
         >>> data = tfnn.data.table("photographs.csv", image_size=(96, 96), class_names=["cat", "dog"])
@@ -62,7 +63,7 @@ def table(path, image_size=None, seed=0, skip_bad_images=False, class_names=None
 
 
 def delimiter(file):
-    """What parts the columns of a table: of a comma, a semicolon and a tab that which the first line holds most of."""
+    """The most frequent of `,`, `;` and tab in the first line."""
     head = file.readline()
     file.seek(0)
     return max(",;\t", key=head.count)

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 import keras
 
 from tfnn.transfer.imagenet import fetched
-from tfnn.transfer.preprocess import preprocess
+from tfnn.transfer.pixel_modes import preprocess
 from tfnn.transfer.weights import load_weights, source
 
 

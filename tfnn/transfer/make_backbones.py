@@ -15,7 +15,7 @@ import keras
 import numpy as np
 
 from tfnn.internals.applications import asked_file, asked_input_shape, preprocess_input_of
-from tfnn.transfer.preprocess import MODES, preprocess
+from tfnn.transfer.pixel_modes import MODES, preprocess
 from tfnn.transfer.stages import stages
 
 FILE = pathlib.Path(__file__).with_name("backbones.json")

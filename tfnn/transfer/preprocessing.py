@@ -2,7 +2,7 @@
 
 import keras
 
-from tfnn.transfer.preprocess import MODES, preprocess
+from tfnn.transfer.pixel_modes import MODES, preprocess
 
 
 @keras.saving.register_keras_serializable("tfnn")

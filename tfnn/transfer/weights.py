@@ -14,7 +14,7 @@ import tensorflow as tf
 
 from tfnn.internals.files import name_in_files
 from tfnn.internals.tensorflow import keys_in
-from tfnn.transfer.preprocess import DEVIATION
+from tfnn.transfer.pixel_modes import DEVIATION
 from tfnn.transfer.stage_model import StageModel
 from tfnn.transfer.stages import stages
 

@@ -18,7 +18,7 @@ pytest.importorskip("mlserver", reason="tfnn serve needs the extra serve")
 
 from tests.serving.server.conftest import network, pictures, publish
 from tests.serving.server.running import FREE, Connection, Running
-from tfnn.serving.server.models import Models
+from tfnn.serving.server.newest_versions import Models
 from tfnn.serving.server.refused import Refused
 
 

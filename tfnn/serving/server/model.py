@@ -11,7 +11,7 @@ from mlserver.types import InferenceResponse, MetadataModelResponse, MetadataTen
 from tfnn.data.pixels import FORMATS
 from tfnn.serving import manifest
 from tfnn.serving.server.refused import Refused
-from tfnn.serving.server.signature import ENCODED, Signature
+from tfnn.serving.server.served_function import ENCODED, Signature
 from tfnn.serving.server.tensors import DATATYPES, NAMES, decode
 
 log = logging.getLogger(__name__)

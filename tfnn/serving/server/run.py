@@ -18,7 +18,7 @@ from tfnn.serving.server import rest, rpc
 from tfnn.serving.server.batcher import Batcher
 from tfnn.serving.server.budget import Budget
 from tfnn.serving.server.model import Model
-from tfnn.serving.server.models import Models, bundles
+from tfnn.serving.server.newest_versions import Models, bundles
 from tfnn.version import __version__
 
 log = logging.getLogger(__name__)

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tfnn.transfer.preprocess import MODES, preprocess
+from tfnn.transfer.pixel_modes import MODES, preprocess
 
 THEIRS = {
     "caffe": keras.applications.resnet50.preprocess_input,
