@@ -307,7 +307,7 @@ class Optimizer(BaseOptimizer):
             held.assign(tf.cast(value, held.dtype))
 
     def numbers(self, learning_rate, variable, dtype):
-        """The letters of the rule, and the decay or None, as tensors of `dtype`; computed in float64, once per kind of weight."""
+        """The letters of the rule, and the decay or None, as tensors of `dtype`, computed in float64 and cached."""
         known = {} if self.letters_of_update is None else self.letters_of_update
         clock, factor = self.clocks.of(variable), self.rates.get(key_of(self, variable), 1.0)
         alike = dtype, id(clock), factor
