@@ -1,13 +1,13 @@
-"""The largest batch to which a callback grows."""
+"""Checks the size of the largest batch to which a callback grows."""
 
 from tfnn.checks import positive_integer
 
 
 def checked(max_batch_size):
-    """As an int, or None.
+    """`max_batch_size` as an int, or None.
 
     Raises:
-        ValueError: for what is neither None nor a positive integer.
+        ValueError: for anything but None or a positive integer.
     """
     if max_batch_size is None:
         return None
@@ -15,7 +15,7 @@ def checked(max_batch_size):
 
 
 def check_range(max_batch_size, first, rows):
-    """Refuses one below the batch size that a run begins with, or above the number of training examples if that is known."""
+    """Refuses a size below the batch size that a run begins with, or above the number of training examples, if known."""
     if not first <= max_batch_size <= (rows or max_batch_size):
         end = f" and the {rows} training examples" if rows else ""
         raise ValueError(

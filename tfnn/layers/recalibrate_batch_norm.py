@@ -1,4 +1,4 @@
-"""Moving moments of batch normalisation, measured anew over a data set."""
+"""Measures the moving moments of batch normalisation anew over a data set."""
 
 import contextlib
 
@@ -12,7 +12,7 @@ from tfnn.internals.layers import layers_of
 from tfnn.layers.standardize import merge
 from tfnn.taps import replaced_calls
 
-# with these, a layer in training mode leaves in its moving moments those of the last batch, whatever it was made with
+# with these settings, the moving moments of a layer in training mode are those of the last batch
 BATCH_ALONE = {"momentum": 0.0, "renorm": False, "virtual_batch_size": None}
 
 
@@ -24,15 +24,15 @@ def recalibrate_batch_norm(model, data, batch_size=128):
     it when weights were averaged (Izmailov et al. 2018, arXiv:1803.05407, section 3.2), or when the moving moments lag
     behind the weights, as after few updates or with large batches.
 
-    Each layer normalises by the moments of the batch while its own are measured, so those of the first layer are exact,
-    and those of deeper ones depend a little on the size of the batch: take a large one. All other layers run as at
-    inference (dropout is off, as it will be when the moments are used); no other weight or state changes. Layers of
-    tfnn's and of Keras's are found at any depth; frozen ones (`trainable = False`) are skipped.
+    While its own moments are measured, each layer normalises by those of the batch. So the moments of the first layer are
+    exact, and those of deeper layers depend a little on the batch size: take a large one. All other layers run as at
+    inference (dropout is off, as it will be when the moments are used); no other weight or state changes. The layers of
+    tfnn and of Keras are found at any depth; frozen ones (`trainable = False`) are skipped.
 
     Args:
         model: a built Keras model, or a layer.
         data: an array, (x, y), a `tf.data.Dataset` or another source of batches: see `tfnn.data.batches.batches`.
-        batch_size: examples at a time, of an array or a folder; other sources bring batches of their own.
+        batch_size: how many examples of an array or a folder to take at a time; other sources have batches of their own.
 
     Returns:
         The list of layers that were measured: those that ran and are not frozen.
@@ -42,7 +42,7 @@ def recalibrate_batch_norm(model, data, batch_size=128):
             infinite. Whatever fails, the model is left as it was.
 
     Example:
-        >>> tfnn.layers.recalibrate_batch_norm(model, x_train)
+        >>> layers = tfnn.layers.recalibrate_batch_norm(model, x_train)
     """
     int32("batch_size", batch_size, low=1)
     if not model.built:
@@ -103,12 +103,12 @@ def measuring(layers):
 
 
 def merge_in(totals, index, part):
-    if part[0]:  # a batch may be masked as a whole
+    if part[0]:  # it is 0 where the whole batch is masked
         totals[index] = merge(totals[index], part) if index in totals else part
 
 
 def set_moments(layer, mean, variance):
     layer.moving_mean.assign(mean)
     layer.moving_variance.assign(variance)
-    if getattr(layer, "renorm", False):  # from Keras 3.14 on; it moves the deviation, and derives the variance from it
+    if getattr(layer, "renorm", False):  # from Keras 3.14 on; it keeps a moving deviation, too
         layer.moving_stddev.assign(np.sqrt(variance + layer.epsilon))

@@ -1,4 +1,4 @@
-"""The ranges of a schedule's arguments, which stand as the annotations of its fields."""
+"""The ranges of a schedule's arguments, used as annotations of its fields."""
 
 import itertools
 import math
@@ -7,7 +7,7 @@ from tfnn.checks import whole
 
 
 class Range:
-    """What a value has to be, in words and as a predicate."""
+    """What a value must be, in words and as a predicate."""
 
     def __init__(self, words, holds):
         self.words, self.holds = words, holds
@@ -18,7 +18,7 @@ class Range:
     def check(self, name, value):
         try:
             holds = self.holds(value)
-        except TypeError:  # no number at all
+        except TypeError:  # not a number at all
             holds = False
         if not holds:
             raise ValueError(f"{name}={value!r} must be {self.words}")

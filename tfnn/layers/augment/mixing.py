@@ -1,4 +1,4 @@
-"""What MixUp and CutMix share: pairs of examples, λ for each pair, labels that become mixtures."""
+"""The common part of MixUp and CutMix: pairs of examples, a λ for each pair, labels that become mixtures."""
 
 import keras
 import tensorflow as tf
@@ -8,7 +8,7 @@ from tfnn.checks import positive
 
 
 def partner(a):
-    """To each example the one before it in the batch, to the first the last."""
+    """The partner of each example is the one before it in the batch; that of the first is the last."""
     return tf.concat([a[-1:], a[:-1]], 0)
 
 
