@@ -41,6 +41,29 @@ def test_an_old_tensorflow_is_named():
     assert last.startswith("ImportError: tfnn needs TensorFlow 2.20 or 2.21, found tensorflow 2.15.1")
 
 
+KERAS = """
+import importlib.metadata as m
+found = m.version
+m.version = lambda name: {version!r} if name == "keras" else found(name)
+import tfnn
+"""
+
+
+def test_an_old_keras_is_refused():
+    last = python(KERAS.format(version="3.11.3")).stderr.splitlines()[-1]
+    assert last == "ImportError: tfnn needs Keras 3.12 or later, found 3.11.3. Type: pip install -U keras"
+
+
+def test_a_keras_newer_than_what_was_read_is_warned_of_once():
+    told = python(KERAS.format(version="3.16.0")).stderr
+    assert told.count("UserWarning") == told.count("tfnn was read against Keras 3.12 to 3.15, found 3.16.0: ") == 1
+
+
+@pytest.mark.parametrize("version", ("3.12.0", "3.15.9"))
+def test_a_keras_that_was_read_is_not(version):
+    assert "tfnn was read" not in python(KERAS.format(version=version)).stderr
+
+
 def test_the_command_line_says_it_in_one_line():
     command = [sys.executable, "-m", "tfnn", "train"]
     process = subprocess.run(command, capture_output=True, text=True, env={**os.environ, "KERAS_BACKEND": "jax"})

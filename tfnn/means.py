@@ -1,10 +1,11 @@
 """The metrics of a compiled model that are means: their value on one batch follows from two readings.
 
-Σ and n of a `keras.metrics.Mean` grow over an epoch; what a batch added is (Σ' − Σ)/(n' − n). Keras has no public names
-for where `compile` keeps its metrics.
+Σ and n of a `keras.metrics.Mean` grow over an epoch; what a batch added is (Σ' − Σ)/(n' − n).
 """
 
 import keras
+
+from tfnn.internals.compiled import loss_mean, metrics_of
 
 
 def means_of(model):
@@ -12,15 +13,13 @@ def means_of(model):
 
     A metric such as `AUC` or `RootMeanSquaredError` is none: what a batch added to it is not its value on that batch.
     """
-    found, compiled = {}, model._compile_metrics
-    for group in [*compiled._flat_metrics, *compiled._flat_weighted_metrics] if compiled and compiled.built else []:
-        for metric in group.metrics if group else []:
-            name = f"{group.output_name}_{metric.name}" if group.output_name else metric.name
-            if isinstance(metric, keras.metrics.Mean) and type(metric).result is keras.metrics.Mean.result:
-                found.setdefault(name, metric)
+    found = {}
+    for output, metric in metrics_of(model):
+        if isinstance(metric, keras.metrics.Mean) and type(metric).result is keras.metrics.Mean.result:
+            found.setdefault(f"{output}_{metric.name}" if output else metric.name, metric)
     return found
 
 
 def loss_of(model):
     """The `Mean` of the loss over examples, or None for a model that is not compiled."""
-    return model._loss_tracker
+    return loss_mean(model)

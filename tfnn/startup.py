@@ -43,8 +43,8 @@ def begin():
 
 def check_keras(version):
     """Refuses a Keras that is too old, and warns of one that is newer than what was read."""
-    if version is None:
-        refuse("tfnn needs Keras 3.12 or later, which is missing. Type: pip install -U keras")
+    if version is None:  # a nightly build, under another name; or none, which the imports say
+        return
     if minor(version) < OLDEST_KERAS:
         refuse(f"tfnn needs Keras 3.12 or later, found {version}. Type: pip install -U keras")
     if minor(version) > NEWEST_KERAS:

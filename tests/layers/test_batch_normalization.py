@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tfnn.layers import BatchNormalization
+from tfnn.layers import BatchNormalization, batch_normalization
 
 
 def batch(shape, seed=0):
@@ -154,6 +154,15 @@ def test_one_trace_takes_any_number_of_ghosts():
 def test_refuses(options, message):
     with pytest.raises(ValueError, match=message):
         BatchNormalization(**options)
+
+
+def test_where_keras_has_no_renorm_it_is_named_only_if_asked_for(monkeypatch):
+    """As in Keras 3.12 and 3.13; the rest of a configuration that a later version wrote is read."""
+    monkeypatch.setattr(keras.layers, "BatchNormalization", type("Earlier", (), {"__init__": lambda self, axis=-1: None}))
+    written = {"axis": 1, "renorm": False, "renorm_clipping": None, "renorm_momentum": 0.99}
+    assert batch_normalization.known(written) == {"axis": 1}
+    with pytest.raises(ValueError, match=rf"^renorm needs Keras 3.14 or later, found {keras.__version__}: "):
+        batch_normalization.known({"renorm": True})
 
 
 def test_ghosts_refuse_a_mask_in_training_only():

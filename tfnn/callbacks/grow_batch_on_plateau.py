@@ -2,11 +2,10 @@
 
 import math
 
-from keras.src.utils.io_utils import print_msg  # heeds Keras's settings of where to tell
-
 from tfnn.callbacks import largest
 from tfnn.callbacks.plateau import OnPlateau
 from tfnn.controls import BatchSteering
+from tfnn.internals.callbacks import print_line
 
 
 class GrowBatchOnPlateau(OnPlateau, BatchSteering):
@@ -70,5 +69,5 @@ class GrowBatchOnPlateau(OnPlateau, BatchSteering):
             return False
         self.controls.set_batch_size(size)
         if self.verbose:
-            print_msg(f"\nEpoch {epoch + 1}: GrowBatchOnPlateau growing the batch to {size}.")
+            print_line(f"\nEpoch {epoch + 1}: GrowBatchOnPlateau growing the batch to {size}.")
         return True

@@ -2,6 +2,9 @@
 
 import warnings
 
+from tfnn.internals.callbacks import direction_of
+from tfnn.internals.compiled import every_metric
+
 
 def monitored(callback, logs, otherwise):
     """The watched entry as a float, or None. Where it is missing, a line says once what the callback then does."""
@@ -31,8 +34,8 @@ def sign_of(callback, name, direction):
     if direction != "auto":
         return 1 if direction == "max" else -1
     watched = callback.monitor.removeprefix("val_")
-    metrics = [part for metric in callback.model.metrics for part in getattr(metric, "metrics", [metric])]
-    direction = {metric.name: getattr(metric, "_direction", None) for metric in metrics}.get(watched)
+    metrics = every_metric(callback.model)
+    direction = {metric.name: direction_of(metric) for metric in metrics}.get(watched)
     if direction is None and not watched.endswith("loss"):
         names = ", ".join(metric.name for metric in metrics)
         raise ValueError(

@@ -2,7 +2,10 @@
 
 import keras
 import tensorflow as tf
-from keras.src.utils.io_utils import print_msg  # heeds Keras's settings of where to tell
+
+from tfnn.internals.callbacks import print_line
+from tfnn.internals.compiled import forget_training
+from tfnn.internals.optimizers import rate_in
 
 
 @keras.saving.register_keras_serializable("tfnn")
@@ -53,14 +56,14 @@ def make_settable(model):
         ValueError: for a `MultiOptimizer` that does not know its optimizers yet.
     """
     for optimizer in known(model):
-        if not hasattr(optimizer._learning_rate, "assign"):  # else it is a variable, or was made settable before
-            install(model, optimizer, optimizer._learning_rate)
+        if not hasattr(rate_in(optimizer), "assign"):  # else it is a variable, or was made settable before
+            install(model, optimizer, rate_in(optimizer))
 
 
 def follow(model, schedule):
     """Makes `schedule` the learning rate of a compiled model, in the place of that which it has."""
     for optimizer in known(model):
-        held = optimizer._learning_rate
+        held = rate_in(optimizer)
         if not (isinstance(held, SteeredRate) and held.schedule is schedule):
             install(model, optimizer, schedule)
 
@@ -78,7 +81,7 @@ def known(model):
 def install(model, optimizer, schedule):
     with model.distribute_strategy.scope():
         optimizer.learning_rate = SteeredRate(schedule)
-    model.train_function = None  # that of `model.fit`, which holds the rate of before
+    forget_training(model)  # which holds the rate of before
 
 
 def rate_of(optimizer):
@@ -86,12 +89,12 @@ def rate_of(optimizer):
 
 
 def set_rate(optimizer, rate):
-    optimizer._learning_rate.assign(rate)
+    rate_in(optimizer).assign(rate)
 
 
 def rescale(optimizer, rate):
     """Makes `rate` the present rate. All that a schedule gives later is scaled by as much."""
-    held = optimizer._learning_rate
+    held = rate_in(optimizer)
     if isinstance(held, SteeredRate):
         held.factor.assign(rate / rate_of(optimizer) * held.factor)
     else:
@@ -100,7 +103,7 @@ def rescale(optimizer, rate):
 
 def multiply(optimizer, by):
     """Makes the present rate, and all that a schedule gives later, `by` times as large."""
-    held = optimizer._learning_rate
+    held = rate_in(optimizer)
     if isinstance(held, SteeredRate):
         held.factor.assign(held.factor * by)
     else:
@@ -123,7 +126,7 @@ def named(model):
 def tell(callback, epoch, does, name, rate):
     """A line as Keras's callbacks print it: on a line of its own below the progress bar."""
     of = f"{name} " if name else ""
-    print_msg(f"\nEpoch {epoch + 1}: {type(callback).__name__} {does} {of}learning rate to {float(f'{rate:.6g}')}.")
+    print_line(f"\nEpoch {epoch + 1}: {type(callback).__name__} {does} {of}learning rate to {float(f'{rate:.6g}')}.")
 
 
 def optimizers_of(optimizer):

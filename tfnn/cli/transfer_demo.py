@@ -32,6 +32,7 @@ from tfnn import random
 from tfnn.cli.run_folder import check_writable
 from tfnn.diagnose.plot import check_kind, new_figure, save
 from tfnn.diagnose.table import aligned
+from tfnn.internals.layers import layers_of
 from tfnn.training.threads import intra_op_threads
 from tfnn.transfer import classifier
 from tfnn.transfer.freezing import stages_of
@@ -148,7 +149,7 @@ def drawn(part, n, seed):
 def body():
     """The network without its head: images (B, 8, 8, 1) to features (B, 64), in three stages."""
     resnet = tfnn.models.resnet((8, 8, 1), 5, depth=8, width=16)
-    for layer in resnet._flatten_layers():
+    for layer in layers_of(resnet):
         if isinstance(layer, keras.layers.BatchNormalization):
             layer.momentum = 0.9
     return keras.Model(resnet.inputs, resnet.layers[-2].output)

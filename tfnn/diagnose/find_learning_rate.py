@@ -6,11 +6,11 @@ import random
 import keras
 import numpy as np
 import tensorflow as tf
-from keras.src.backend.common.global_state import get_global_attribute, set_global_attribute
-from keras.src.random.seed_generator import GLOBAL_SEED_GENERATOR
 
 from tfnn import controls
 from tfnn.diagnose.learning_rate_curve import LearningRateCurve, first_diverged, smooth
+from tfnn.internals.optimizers import put_rate, rate_in
+from tfnn.internals.random import global_seeds, set_global_seeds
 from tfnn.training import fit, state
 from tfnn.training.augmentation import steps_of
 from tfnn.training.compiled import optimizers_of
@@ -135,10 +135,10 @@ class RangeTest(controls.Probe):
         optimizer = self.model.optimizer
         state.build_optimizer(optimizer, self.model.trainable_variables)
         self.before = state.capture(self.model, augmentation=self.augmentation)
-        self.rates = [(part, part._learning_rate) for part in optimizers_of(optimizer)]
+        self.rates = [(part, rate_in(part)) for part in optimizers_of(optimizer)]
         for part, _ in self.rates:
             self.sweep.start = float(tf.convert_to_tensor(part.iterations))
-            object.__setattr__(part, "_learning_rate", self.sweep)  # past Keras's tracking of variables
+            put_rate(part, self.sweep)
 
     def build(self, weights):
         self.count = tf.Variable(0, trainable=False)
@@ -168,13 +168,13 @@ class RangeTest(controls.Probe):
 def undone(model, test):
     """All that a run inside changes is put back: what was captured by `test`, and what `fit` and Keras keep beside it."""
     beside = {name: vars(model).get(name) for name in ("history", "stop_training", "_tfnn_graph", "_tfnn_done")}
-    drawn, generator = random.getstate(), get_global_attribute(GLOBAL_SEED_GENERATOR)
+    drawn, generator = random.getstate(), global_seeds()
     try:
         yield
     finally:
         for optimizer, rate in test.rates:
-            object.__setattr__(optimizer, "_learning_rate", rate)
-        set_global_attribute(GLOBAL_SEED_GENERATOR, generator)
+            put_rate(optimizer, rate)
+        set_global_seeds(generator)
         if test.before:
             state.restore(model, (), *test.before, test.augmentation)
         for name, value in beside.items():

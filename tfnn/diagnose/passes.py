@@ -5,8 +5,8 @@ from typing import NamedTuple
 import keras
 import tensorflow as tf
 
+from tfnn.internals.layers import layers_of, logits_of
 from tfnn.taps import tapped
-from tfnn.training.compiled import layers_of
 
 PASSIVE = (keras.layers.Flatten, keras.layers.Reshape, keras.layers.Permute, keras.layers.Identity)  # they compute nothing
 STEPWISE = (keras.layers.RNN, keras.layers.TimeDistributed)  # they call what is inside them once for each step
@@ -37,7 +37,7 @@ def forward_and_back(model, x, y, sample_weight):
             tape.watch(tensor)
             layers.append(layer)
             outputs.append(tensor)
-            logits.append(getattr(tensor, "_keras_logits", tensor))
+            logits.append(logits_of(tensor))
         return output
 
     scale = model.optimizer.scale_loss if model.optimizer is not None else tf.identity

@@ -11,7 +11,8 @@ from tfnn.diagnose.passes import forward_and_back, own_weights
 from tfnn.diagnose.report import LayerReport, Propagation
 from tfnn.diagnose.statistics import array, dead_share, moments, saturated_share
 from tfnn.diagnose.update import squared_steps, unchanged
-from tfnn.training.compiled import layers_of, optimizers_of
+from tfnn.internals.layers import layers_of
+from tfnn.training.compiled import optimizers_of
 
 
 def propagation(model, batch):
@@ -127,7 +128,7 @@ def paths(model):
     found, outer = {}, collections.deque([(model, "")])
     while outer:
         layer, prefix = outer.popleft()
-        for inner in layer._flatten_layers(include_self=False, recursive=False):
+        for inner in layers_of(layer, recursive=False):
             if id(inner) not in found:
                 found[id(inner)] = prefix + inner.name
                 outer.append((inner, f"{found[id(inner)]}/"))

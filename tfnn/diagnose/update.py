@@ -7,6 +7,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfnn.diagnose.statistics import array
+from tfnn.internals.optimizers import strategy_of, weights_of
 from tfnn.optimizers import Optimizer
 from tfnn.training.compiled import optimizers_of
 
@@ -33,7 +34,7 @@ def squared_steps(optimizer, gradients, weights):
         return {id(weight): 0.0 for weight in weights}
     if not optimizer.built:
         optimizer = built_twin(optimizer, weights)
-    known = {id(weight) for inner in optimizers_of(optimizer) for weight in inner._trainable_variables}
+    known = {id(weight) for inner in optimizers_of(optimizer) for weight in weights_of(inner)}
     unknown = [weight.path for weight in weights if id(weight) not in known]
     if unknown and isinstance(optimizer, Optimizer):  # which would take them in
         optimizer = built_twin(optimizer, weights)
@@ -52,7 +53,7 @@ def built_twin(optimizer, weights):
 
     Field by field: a configuration would lose what methods have set, and schedules that cannot be serialised.
     """
-    twin, strategy = object.__new__(type(optimizer)), optimizer._distribution_strategy
+    twin, strategy = object.__new__(type(optimizer)), strategy_of(optimizer)
     shared = {id(one): one for one in (strategy, *weights)}
     vars(twin).update(copy.deepcopy(vars(optimizer), {id(optimizer): twin, **shared}))
     with strategy.scope():

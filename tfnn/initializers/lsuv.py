@@ -10,6 +10,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfnn.initializers.orthogonal import Orthogonal
+from tfnn.internals.layers import layers_of
 from tfnn.taps import tapped
 
 CONVOLUTION = keras.layers.Conv1D, keras.layers.Conv2D, keras.layers.Conv3D
@@ -76,9 +77,9 @@ def lsuv(model, batch, tolerance=0.1, max_iterations=10, seed=None):
         return type(layer).call(layer, inputs)
 
     with eager_functions():
-        if not all(layer.built for layer in model._flatten_layers()):
+        if not all(layer.built for layer in layers_of(model, include_self=True)):
             model(batch, training=False)
-        layers = [layer for layer in model._flatten_layers() if isinstance(layer, LAYERS)]
+        layers = [layer for layer in layers_of(model, include_self=True) if isinstance(layer, LAYERS)]
         with others_kept(model.variables, changed), tapped(layers, tap):
             model(batch, training=False)
             check(report, model, tolerance)

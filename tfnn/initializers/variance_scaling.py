@@ -40,7 +40,7 @@ class VarianceScaling(keras.initializers.VarianceScaling):
         seed: an int, a `keras.random.SeedGenerator`, or None for a fresh seed at construction. As in Keras, one
             initializer with an int or None draws the same numbers at each call.
         input_axes, output_axes: the axes of the kernel whose product is n_in and n_out, in place of `kernel`.
-            `keras.layers.EinsumDense` sets them itself.
+            `keras.layers.EinsumDense` sets them itself, from Keras 3.15 on.
         kernel: the layer's kind: `"standard"` (dense, convolution), `"depthwise"` or `"transposed"`.
         groups: the `groups` of the convolution.
 
@@ -67,8 +67,9 @@ class VarianceScaling(keras.initializers.VarianceScaling):
     ):
         if not scale < math.inf:
             raise ValueError(f"scale={scale} must be positive and finite")
-        super().__init__(scale, mode, distribution, seed, input_axes, output_axes)
+        super().__init__(scale, mode, distribution, seed)
         check_layout(input_axes, output_axes, kernel, groups)
+        self.input_axes, self.output_axes = input_axes, output_axes  # which Keras has from 3.15 on
         self.kernel, self.groups = kernel, groups
 
     def __call__(self, shape, dtype=None):
@@ -76,7 +77,8 @@ class VarianceScaling(keras.initializers.VarianceScaling):
         return draw(shape, variance(self.scale, self.mode, n_in, n_out), self.distribution, dtype, self.seed)
 
     def get_config(self):
-        return {**super().get_config(), "kernel": self.kernel, "groups": self.groups}
+        axes = {"input_axes": self.input_axes, "output_axes": self.output_axes}
+        return {**super().get_config(), **axes, "kernel": self.kernel, "groups": self.groups}
 
 
 class Rule(VarianceScaling):

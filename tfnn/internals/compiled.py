@@ -45,6 +45,11 @@ def metrics_of(model):
     return [(part(group, "output_name"), metric) for group in groups if group for metric in group.metrics]
 
 
+def every_metric(model):
+    """All metrics one by one: `model.metrics` has those of `compile` as one. Keras 3.12 to 3.15; as one without `metrics`."""
+    return [part for metric in model.metrics for part in getattr(metric, "metrics", [metric])]
+
+
 def update_metrics(model, y, y_pred, sample_weight):
     """Updates the metrics given to `compile`, if any. Keras 3.12 to 3.15; raises without `_compile_metrics`."""
     metrics = part(model, "_compile_metrics")
@@ -68,6 +73,12 @@ def in_order(model, logs):
 def build(model, spec):
     """Makes the variables of model, loss and metrics, for a batch like `spec`. Keras 3.12 to 3.15; else raises."""
     part(model, "_symbolic_build")(data_batch=spec)
+
+
+def forget_training(model):
+    """Has `model.fit` trace its function anew. Keras 3.12 to 3.15; raises without `train_function`."""
+    part(model, "train_function")
+    model.train_function = None
 
 
 def restored_epoch(model):

@@ -1,7 +1,11 @@
 """Batch normalisation (lecture, section 6; Ioffe & Szegedy 2015, arXiv:1502.03167, algorithm 1)."""
 
+import inspect
+
 import keras
 import tensorflow as tf
+
+RENORM = "renorm", "renorm_clipping", "renorm_momentum"  # arguments of Keras's from 3.14 on
 
 
 def batch_norm(x, gamma, beta, epsilon, axes, moments=tf.nn.moments):
@@ -77,15 +81,18 @@ class BatchNormalization(keras.layers.BatchNormalization):
             noise, and the memory in examples, of the moving moments does not depend on the size of the batch.
 
     Raises:
-        ValueError: for a `virtual_batch_size` below 1, or with `synchronized`, `renorm` or, in training, a mask.
+        ValueError: for a `virtual_batch_size` below 1, or with `synchronized`, `renorm` or, in training, a mask; for
+            `renorm=True` where Keras is older than 3.14.
 
     Example:
         >>> x = keras.layers.Conv2D(16, 3, padding="same", use_bias=False)(x)
         >>> x = keras.layers.ReLU()(tfnn.layers.BatchNormalization()(x))
     """
 
+    renorm = False  # where Keras has none
+
     def __init__(self, *args, virtual_batch_size=None, **kwargs):
-        super().__init__(*args, **kwargs)
+        super().__init__(*args, **known(kwargs))
         if virtual_batch_size is not None:
             if not virtual_batch_size >= 1 or int(virtual_batch_size) != virtual_batch_size:
                 raise ValueError(f"virtual_batch_size={virtual_batch_size} must be None or an integer of at least 1")
@@ -148,6 +155,15 @@ class BatchNormalization(keras.layers.BatchNormalization):
 
     def get_config(self):
         return {**super().get_config(), "virtual_batch_size": self.virtual_batch_size}
+
+
+def known(arguments):
+    """The arguments that Keras's layer has in the installed version: an older one has no `renorm`, which is then off."""
+    if "renorm" in inspect.signature(keras.layers.BatchNormalization.__init__).parameters:
+        return arguments
+    if arguments.get("renorm"):
+        raise ValueError(f"renorm needs Keras 3.14 or later, found {keras.__version__}: leave it out, or upgrade Keras")
+    return {name: value for name, value in arguments.items() if name not in RENORM}
 
 
 def upcast(x):

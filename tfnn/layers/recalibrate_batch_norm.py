@@ -7,6 +7,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfnn.data.batches import batches
+from tfnn.internals.layers import layers_of
 from tfnn.layers.standardize import merge
 
 # with these, a layer in training mode leaves in its moving moments those of the last batch, whatever it was made with
@@ -47,7 +48,7 @@ def recalibrate_batch_norm(model, data, batch_size=128):
         raise ValueError(f"model {model.name!r} is not built, so it has no moments: call it on data first")
     layers = [
         layer
-        for layer in model._flatten_layers()
+        for layer in layers_of(model, include_self=True)
         if isinstance(layer, keras.layers.BatchNormalization) and layer.built and layer.trainable
     ]
     totals = {}
@@ -109,5 +110,5 @@ def merge_in(totals, index, part):
 def set_moments(layer, mean, variance):
     layer.moving_mean.assign(mean)
     layer.moving_variance.assign(variance)
-    if layer.renorm:  # it moves the deviation, and derives the variance from it
+    if getattr(layer, "renorm", False):  # from Keras 3.14 on; it moves the deviation, and derives the variance from it
         layer.moving_stddev.assign(np.sqrt(variance + layer.epsilon))

@@ -1,4 +1,4 @@
-"""What all optimizers share, and the one place of the family that touches Keras's internals."""
+"""What all optimizers share: state that goes with its weight, numbers that may be set, files, one update."""
 
 import collections
 import numbers
@@ -9,16 +9,28 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from tfnn.internals.base_optimizer import BaseOptimizer
+from tfnn.internals.optimizers import (
+    averages_of,
+    call_count_of,
+    decays,
+    key_of,
+    place_of,
+    rate_in,
+    strategy_of,
+    sums_of,
+    weights_of,
+)
+from tfnn.internals.tensorflow import across_replicas
 from tfnn.optimizers.clocks import Clocks
 from tfnn.optimizers.hyperparameter import VARIABLES, Hyperparameter, VariableRate, checked
 from tfnn.optimizers.matching import match, path_of, same_kinds
 
 KERNEL_DTYPES = tf.float32, tf.float64
 CLOCK = "clock"  # how a file calls the count of updates of a weight
-LISTS = "_trainable_variables", "_model_variables_moving_average", "_accumulated_gradients"  # one entry for each weight
 
 
-class Optimizer(keras.optimizers.Optimizer):
+class Optimizer(BaseOptimizer):
     """Base of tfnn's optimizers: a Keras optimizer made of an update rule, its state and its numbers.
 
     A subclass gives
@@ -67,8 +79,8 @@ class Optimizer(keras.optimizers.Optimizer):
     def learning_rate(self, value):
         if isinstance(value, (numbers.Real, tf.Tensor)):
             value = checked("learning_rate", value)
-            if hasattr(self._learning_rate, "assign"):  # a variable, or a schedule that a callback made settable
-                return self._learning_rate.assign(value)
+            if hasattr(rate_in(self), "assign"):  # a variable, or a schedule that a callback made settable
+                return rate_in(self).assign(value)
         keras.optimizers.Optimizer.learning_rate.fset(self, value)
 
     def scale_learning_rate(self, var_list, factor):
@@ -83,7 +95,7 @@ class Optimizer(keras.optimizers.Optimizer):
         """
         if not 0 < factor < float("inf"):
             raise ValueError(f"factor={factor} must be positive and finite")
-        self.__dict__["rates"] = self.rates | {self._var_key(variable): float(factor) for variable in var_list}
+        self.__dict__["rates"] = self.rates | {key_of(self, variable): float(factor) for variable in var_list}
 
     # State -----------------------------------------------------------------------------------------------------------
 
@@ -93,26 +105,22 @@ class Optimizer(keras.optimizers.Optimizer):
                 self.add_weights(variables)
 
     def add_weights(self, variables):
-        """Makes the state of more weights. Keras makes that of all weights at once: here its lists are joined."""
-        before = {name: list(getattr(self, name, [])) for name in LISTS}
-        super().build(list(variables))
-        if self.use_ema and before["_trainable_variables"]:
-            for weight, average in zip(variables, self._model_variables_moving_average):
-                average.assign(weight)  # Keras starts at 0 and corrects that at the first update only
-        for name in LISTS:
-            object.__setattr__(self, name, before[name] + list(getattr(self, name, [])))
+        """Makes the state of more weights, whether or not there are some already."""
+        joins = bool(weights_of(self))
+        self.build_more(variables)
         for slot in self.slots:
             self.state[slot] += self.add_optimizer_variables(variables, slot, self.slot_initializer(slot))
-        self.put_in_order(self._trainable_variables)
-        if before["_trainable_variables"]:
+        self.put_in_order(weights_of(self))
+        if joins:
             self.clocks.start(variables)
         self.restore(variables)
 
     def slot_initializer(self, slot):
         return "zeros"
 
-    def _check_variables_are_known(self, variables):
-        unknown = [v for v in variables if self._var_key(v) not in self._trainable_variables_indices]
+    def take_in(self, variables):
+        """Makes the state of those weights that it does not know yet."""
+        unknown = [v for v in variables if not self.knows(v)]
         if not unknown:
             return
         if type(self).build is not Optimizer.build:
@@ -125,32 +133,27 @@ class Optimizer(keras.optimizers.Optimizer):
 
     def put_in_order(self, weights):
         """Lists go by the model's order, with what it leaves out behind: callbacks and files count on it."""
-        keys = [self._var_key(weight) for weight in weights]
+        keys = [key_of(self, weight) for weight in weights]
         position = {key: index for index, key in enumerate(keys)}
-        held = self._trainable_variables
-        order = sorted(range(len(held)), key=lambda i: position.get(self._var_key(held[i]), len(keys)))
-        for name in LISTS:
-            held = getattr(self, name)
-            object.__setattr__(self, name, [held[i] for i in order] if held else held)
+        held = weights_of(self)
+        order = sorted(range(len(held)), key=lambda i: position.get(key_of(self, held[i]), len(keys)))
+        self.reorder(order)
         for slot, held in self.state.items():
             self.state[slot] = [held[i] for i in order]
-        for index, weight in enumerate(self._trainable_variables):
-            self._trainable_variables_indices[self._var_key(weight)] = index
 
     def finalize_variable_values(self, var_list):
         if self.use_ema:
             for weight in var_list:
-                average = self._model_variables_moving_average[self._get_variable_index(weight)]
-                weight.assign(average)
+                weight.assign(averages_of(self)[place_of(self, weight)])
 
     # Files -----------------------------------------------------------------------------------------------------------
 
     def entries(self, weights):
         """[(name, variable)] of the state of `weights`: the weight's path, then what the variable is to it."""
-        lists = {"average": getattr(self, LISTS[1], []), "gradient": getattr(self, LISTS[2], [])}
+        lists = {"average": averages_of(self), "gradient": sums_of(self)}
         kinds = {kind: held for kind, held in {**lists, **self.state}.items() if held}
-        indices = [self._get_variable_index(weight) for weight in weights]
-        return [(f"{path_of(self._trainable_variables[i])}/{kind}", held[i]) for kind, held in kinds.items() for i in indices]
+        indices = [place_of(self, weight) for weight in weights]
+        return [(f"{path_of(weights_of(self)[i])}/{kind}", held[i]) for kind, held in kinds.items() for i in indices]
 
     def clock_entries(self, weights):
         """[(name, variable)] of the clocks of those weights that have one of their own."""
@@ -159,12 +162,12 @@ class Optimizer(keras.optimizers.Optimizer):
 
     def own_variables(self):
         """[(name, variable)] of what belongs to no weight: the count of updates, the rate, a subclass's own."""
-        of_weights = {id(variable) for _, variable in self.entries(self._trainable_variables)}
+        of_weights = {id(variable) for _, variable in self.entries(weights_of(self))}
         of_weights |= set(map(id, self.clocks.made))
         return [(variable.name, variable) for variable in self.variables if id(variable) not in of_weights]
 
     def save_own_variables(self, store):
-        weights = self._trainable_variables
+        weights = weights_of(self)
         entries = [*self.own_variables(), *self.entries(weights), *self.clock_entries(weights)]
         values = [(name, variable.numpy()) for name, variable in entries] + self.saved
         for index, (name, value) in enumerate(values):
@@ -185,7 +188,7 @@ class Optimizer(keras.optimizers.Optimizer):
             variable.assign(value)
         self.__dict__["saved"] = held[len(own) :]
         if self.built:
-            self.restore(self._trainable_variables)
+            self.restore(weights_of(self))
 
     def restore(self, weights):
         """Hands out what a file held for `weights`; the rest waits for weights that are frozen now and trained later.
@@ -203,7 +206,7 @@ class Optimizer(keras.optimizers.Optimizer):
         matched = {index for index in found if index is not None}
         if None in found and len(matched) < len(saved):
             if not same_kinds(entries, saved):
-                self._iterations.assign(0)
+                call_count_of(self).assign(0)
                 return self.warn("does not fit these weights")
             found = range(len(saved))
         for (_, variable), index in zip(entries, found):
@@ -226,53 +229,34 @@ class Optimizer(keras.optimizers.Optimizer):
 
     # Update ----------------------------------------------------------------------------------------------------------
 
-    def _backend_apply_gradients(self, grads, trainable_variables):
-        steps = self.gradient_accumulation_steps
-        if not steps:
-            return self.update(grads, trainable_variables)
-        sums = [self._accumulated_gradients[self._get_variable_index(v)] for v in trainable_variables]
-
-        def update():
-            self.update([(g + total) / steps for g, total in zip(grads, sums)], trainable_variables)
-            self._backend_reset_gradient_accumulators()
-
-        accumulate = lambda: self._backend_increment_gradient_accumulators(grads, sums)
-        keras.ops.cond((self._iterations + 1) % steps == 0, update, accumulate)
-
     def update(self, gradients, weights):
         """One update of all weights: sum over replicas, clipping, the rule, averages."""
         weights = [w.value if isinstance(w, keras.Variable) else w for w in weights]
-        gradients = [tf.convert_to_tensor(g) for g, _ in self._all_reduce_sum_gradients(list(zip(gradients, weights)))]
-        merge_call = tf.__internal__.distribute.interim.maybe_merge_call
-        pairs = list(zip(self._clip_gradients(gradients), weights))
+        gradients = [tf.convert_to_tensor(gradient) for gradient in self.summed(gradients, weights)]
+        gradients = self.clipped(gradients)
         rate = tf.convert_to_tensor(self.learning_rate)
         self.__dict__["letters_of_update"] = {}  # kept for all weights: 200 of them would compute them 200 times
         try:
-            merge_call(self._distributed_tf_update_step, self._distribution_strategy, pairs, rate)
+            self.update_each(gradients, weights, rate)
         finally:
             self.__dict__["letters_of_update"] = None
         self.clocks.tick(weights)
         if self.use_ema:
-            self._update_model_variables_moving_average(self._trainable_variables)
+            self.move_averages()
         if self.use_ema and self.ema_overwrite_frequency:
             now = (self.iterations + 1) % self.ema_overwrite_frequency == 0
-            merge_call(self.overwrite_by_average, self._distribution_strategy, now)
+            across_replicas(self.overwrite_by_average, strategy_of(self), now)
 
     def overwrite_by_average(self, distribution, now):
         """Every weight by its average, where `now`. Without a condition, in which replicas cannot meet."""
         assign = lambda weight, average, now: weight.assign(tf.where(now, average, weight))
-        for weight, average in zip(self._trainable_variables, self._model_variables_moving_average):
+        for weight, average in zip(weights_of(self), averages_of(self)):
             weight = weight.value if isinstance(weight, keras.Variable) else weight
             distribution.extended.update(weight, assign, args=(average.value, now), group=False)
 
-    def _get_current_learning_rate(self):
-        if isinstance(self._learning_rate, keras.optimizers.schedules.LearningRateSchedule):
-            return self._learning_rate(self.iterations)
-        return super()._get_current_learning_rate()
-
     def update_step(self, gradient, variable, learning_rate):
         """The update of one weight. A subclass may override it as in Keras."""
-        index = self._get_variable_index(variable)
+        index = place_of(self, variable)
         state = [self.state[slot][index].value for slot in self.slots]
         dtype = variable.dtype if variable.dtype in KERNEL_DTYPES else tf.float32
         letters, decay = self.letters_for(variable, *self.numbers(learning_rate, variable, dtype))
@@ -288,7 +272,7 @@ class Optimizer(keras.optimizers.Optimizer):
     def numbers(self, learning_rate, variable, dtype):
         """The letters of the rule, and the decay or None: tensors of `dtype`, computed in float64, once for alike weights."""
         known = {} if self.letters_of_update is None else self.letters_of_update
-        clock, factor = self.clocks.of(variable), self.rates.get(self._var_key(variable), 1.0)
+        clock, factor = self.clocks.of(variable), self.rates.get(key_of(self, variable), 1.0)
         alike = dtype, id(clock), factor
         if alike not in known:
             held = {name: getattr(type(self), name) for name, value in self.hyperparameters.items() if value is not None}
@@ -301,5 +285,5 @@ class Optimizer(keras.optimizers.Optimizer):
 
     def letters_for(self, variable, letters, decay):
         """(letters, share) for one weight, of which that share is taken off first: θ ← θ − η · weight_decay · θ (decoupled)."""
-        decays = decay is not None and self._use_weight_decay(variable)
-        return letters, letters["lr"] * decay if decays else None
+        decay = decay if decay is not None and decays(self, variable) else None
+        return letters, None if decay is None else letters["lr"] * decay

@@ -4,6 +4,8 @@ import collections
 
 import keras
 
+from tfnn.internals.optimizers import key_of, track
+
 
 class Clocks:
     """Counts of updates, for the weights that joined an optimizer later than its first ones, which count as the optimizer.
@@ -16,11 +18,11 @@ class Clocks:
         self.optimizer, self.held, self.made = optimizer, {}, []
 
     def key(self, weight):
-        return self.optimizer._var_key(weight)
+        return key_of(self.optimizer, weight)
 
     def start(self, weights, value=0):
         clock = keras.Variable(value, dtype="int64", trainable=False, aggregation="only_first_replica", name="clock")
-        self.optimizer._track_variable(clock)
+        track(self.optimizer, clock)
         self.made.append(clock)
         self.held |= {self.key(weight): clock for weight in weights}
 

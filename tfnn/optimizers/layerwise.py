@@ -4,6 +4,7 @@ import re
 
 import tensorflow as tf
 
+from tfnn.internals.optimizers import decays, key_of
 from tfnn.optimizers.base import Optimizer
 
 
@@ -29,12 +30,12 @@ class LayerwiseOptimizer(Optimizer):
             var_list: a list of variables.
             var_names: a list of words; a variable whose name holds one of them (a regular expression) is left out.
         """
-        self.__dict__["not_adapted"] = {self._var_key(v) for v in var_list or ()}, var_names or []
+        self.__dict__["not_adapted"] = {key_of(self, v) for v in var_list or ()}, var_names or []
 
     def adapts(self, variable):
         keys, words = self.__dict__.get("not_adapted", (set(), []))
-        return self._var_key(variable) not in keys and not any(re.search(word, variable.name) for word in words)
+        return key_of(self, variable) not in keys and not any(re.search(word, variable.name) for word in words)
 
     def letters_for(self, variable, letters, decay):
-        decays = decay is not None and self._use_weight_decay(variable)
-        return {**letters, "wd": decay if decays else 0 * letters["lr"], "adapt": self.adapts(variable)}, None
+        inside = decay if decay is not None and decays(self, variable) else 0 * letters["lr"]
+        return {**letters, "wd": inside, "adapt": self.adapts(variable)}, None

@@ -11,6 +11,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from tfnn.internals.layers import layers_of
 from tfnn.serving.foldable import along_kernel, foldable, kernel
 from tfnn.taps import replaced_calls
 
@@ -82,7 +83,7 @@ def fold_batchnorm(model, inputs=None):
         with replaced_calls([*pairs, *pairs.values()], replace):
             return model(inputs, training=False)
 
-    norms = [layer for layer in model._flatten_layers() if isinstance(layer, keras.layers.BatchNormalization)]
+    norms = [layer for layer in layers_of(model, include_self=True) if isinstance(layer, keras.layers.BatchNormalization)]
     paths = lambda folded: tuple(norm.path for norm in norms if (norm in pairs.values()) is folded)
     return FoldedModel(network, folded=paths(True), kept=paths(False))
 

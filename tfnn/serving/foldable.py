@@ -5,6 +5,7 @@ import collections
 import keras
 import tensorflow as tf
 
+from tfnn.internals.layers import layers_of
 from tfnn.layers import BatchNormalization
 from tfnn.taps import replaced_calls
 
@@ -52,7 +53,7 @@ def foldable(model, specs):
     def observed(inputs):
         nonlocal graph
         graph = tf.compat.v1.get_default_graph()
-        with replaced_calls([layer for layer in model._flatten_layers() if type(layer) in LINEAR + NORMS], watch):
+        with replaced_calls([layer for layer in layers_of(model, include_self=True) if type(layer) in LINEAR + NORMS], watch):
             return model(inputs, training=False)
 
     observed.get_concrete_function()

@@ -11,8 +11,8 @@ from typing import NamedTuple
 
 import numpy as np
 import tensorflow as tf
-from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
 
+from tfnn.internals.tensorflow import forget_marks, frozen
 from tfnn.serving import graphs
 
 SAVED_MODEL = "tf_saved_model"
@@ -29,11 +29,11 @@ class Format(NamedTuple):
 def to_onnx(raw, saved, file):
     import tf2onnx
 
-    frozen = convert_variables_to_constants_v2(raw)
-    inputs = {tensor.name: spec.name for tensor, spec in zip(frozen.inputs, raw.structured_input_signature[0])}
-    outputs = {tensor.name: name for tensor, name in zip(frozen.outputs, sorted(raw.structured_outputs))}
+    constant = frozen(raw)
+    inputs = {tensor.name: spec.name for tensor, spec in zip(constant.inputs, raw.structured_input_signature[0])}
+    outputs = {tensor.name: name for tensor, name in zip(constant.outputs, sorted(raw.structured_outputs))}
     tf2onnx.convert.from_graph_def(
-        to_inline(frozen.graph.as_graph_def()),
+        to_inline(constant.graph.as_graph_def()),
         input_names=list(inputs),
         output_names=list(outputs),
         tensors_to_rename=inputs | outputs,
@@ -57,8 +57,7 @@ def to_inline(graph):
     Else those to what Keras has XLA compile, such as grouped convolutions, would stay, and those that could have state.
     """
     for part in (*graphs.nodes(graph), *graph.library.function):
-        for mark in ("_XlaMustCompile", "_noinline"):
-            part.attr.pop(mark, None)
+        forget_marks(part)
     for node in graphs.nodes(graph):
         node.op = node.op.replace("StatefulPartitionedCall", "PartitionedCall")
     return graph

@@ -10,6 +10,7 @@ import sys
 
 import tensorflow as tf
 
+from tfnn.internals.layers import layers_of
 from tfnn.serving import graphs
 
 SPARE = 16 * 1024  # bytes for what is no weight: shapes, places, the weights of grey
@@ -42,7 +43,7 @@ def check_size(path, parameters):
 
 
 def tolerance(model):
-    precisions = {layer.compute_dtype for layer in model._flatten_layers()}
+    precisions = {layer.compute_dtype for layer in layers_of(model, include_self=True)}
     return max([1e-5, *(TOLERANCE[precision] for precision in precisions & TOLERANCE.keys())])
 
 

@@ -3,7 +3,8 @@
 import re
 
 import tensorflow as tf
-from tensorflow.core.protobuf.saved_model_pb2 import SavedModel
+
+from tfnn.internals.tensorflow import graph_in
 
 # Of exclusive ors consists Threefry, from which `tfnn.random` draws.
 DRAWS = re.compile("Random|Multinomial|Shuffle|TruncatedNormal|StatefulUniform|StatefulStandard|^Rng|^NonDeterm|BitwiseXor")
@@ -11,7 +12,7 @@ DRAWS = re.compile("Random|Multinomial|Shuffle|TruncatedNormal|StatefulUniform|S
 
 def stored(path):
     """The GraphDef of a SavedModel."""
-    return SavedModel.FromString((path / "saved_model.pb").read_bytes()).meta_graphs[0].graph_def
+    return graph_in((path / "saved_model.pb").read_bytes())
 
 
 def nodes(graph):

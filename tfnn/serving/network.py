@@ -5,8 +5,10 @@ from typing import NamedTuple
 
 import keras
 import tensorflow as tf
-from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
 
+from tfnn.internals.functional import giver_of, inputs_of, outputs_of
+from tfnn.internals.layers import input_shapes_of, layers_of
+from tfnn.internals.tensorflow import frozen
 from tfnn.serving import graphs
 
 GRAPH_LIMIT = 2**31 - 2**24  # bytes: protobuf's 2 GB, less 16 MB for the graph around the constants
@@ -18,7 +20,7 @@ def functional(model):
         return keras.Model(model.inputs[0], model.outputs[0], name=model.name)
     if getattr(model, "inputs", None):
         return model
-    shapes = getattr(model, "_build_shapes_dict", None)
+    shapes = input_shapes_of(model)
     if not isinstance(model, keras.Model) or isinstance(model, keras.Sequential) or not shapes:
         raise ValueError("export needs a model with known shapes: build it, or call it once")
     if len(shapes) == 1:
@@ -44,13 +46,13 @@ def input_specs(model):
         if tensor.shape[0] is not None:
             raise ValueError(f"the model takes batches of {tensor.shape[0]} only; export needs one with an unknown batch size")
     own = [None if is_automatic(tensor.name) else tensor.name for tensor in model.inputs]
-    names = unique_names(model._inputs_struct, own, "inputs")
+    names = unique_names(inputs_of(model), own, "inputs")
     return [tf.TensorSpec(tensor.shape, full(tensor.dtype), name) for tensor, name in zip(model.inputs, names)]
 
 
 def output_names(model):
     """The keys of a dict of outputs, or the names of the layers that give them."""
-    return unique_names(model._outputs_struct, [tensor._keras_history.operation.name for tensor in model.outputs], "outputs")
+    return unique_names(outputs_of(model), [giver_of(tensor).name for tensor in model.outputs], "outputs")
 
 
 def is_automatic(name):
@@ -113,7 +115,7 @@ def once(function, specs, freeze):
             f"weights of {size / 2**30:.1f} GB do not fit into a frozen graph, which holds 2 GB: pass freeze=False"
         )
     try:  # Control flow stays as functions: loops and datasets call this graph.
-        return Once(convert_variables_to_constants_v2(concrete, lower_control_flow=False), [], size)
+        return Once(frozen(concrete, lower_control_flow=False), [], size)
     except ValueError as error:
         graphs.check_random_operations(graph)  # a generator's state is no constant; that it is there is what is wrong
         raise ValueError(f"the model cannot be frozen ({str(error).splitlines()[0]}): pass freeze=False") from None
@@ -121,7 +123,7 @@ def once(function, specs, freeze):
 
 def tables(model):
     """Lookup tables of the layers, which a SavedModel must hold."""
-    held = (value for layer in model._flatten_layers() for value in vars(layer).values())
+    held = (value for layer in layers_of(model, include_self=True) for value in vars(layer).values())
     return [value for value in held if isinstance(value, tf.saved_model.experimental.TrackableResource)]
 
 
@@ -130,7 +132,7 @@ def network(answer, model, specs, freeze):
 
     def call(*tensors):
         own = [tf.cast(tensor, of.dtype) if tensor.dtype != of.dtype else tensor for tensor, of in zip(tensors, model.inputs)]
-        outputs = keras.tree.flatten(answer(keras.tree.pack_sequence_as(model._inputs_struct, own)))
+        outputs = keras.tree.flatten(answer(keras.tree.pack_sequence_as(inputs_of(model), own)))
         return [tf.cast(output, full(output.dtype)) for output in outputs]
 
     return once(call, specs, freeze)

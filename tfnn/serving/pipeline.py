@@ -6,6 +6,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from tfnn.internals.functional import inputs_of
 from tfnn.serving import checks, golden, network, pictures, signatures
 from tfnn.serving.fold_batchnorm import fold_batchnorm
 
@@ -26,7 +27,7 @@ class Pipeline:
 
     def __init__(self, given, labels, preprocess, prepare, from_logits, size, top_k, names, embedding):
         self.given, self.model = given, network.functional(given)
-        self.structure = self.model._inputs_struct
+        self.structure = inputs_of(self.model)
         self.specs, self.outputs = network.input_specs(self.model), network.output_names(self.model)
         self.shape = checks.image_shape(self.specs, size)
         if prepare is not None and self.shape is None:
@@ -61,7 +62,7 @@ class Pipeline:
         checks.check_outputs(outputs, self.labels, self.answer.from_logits)
         embedding = None
         if self.embedding is not None:
-            embedding = golden.outputs_of(self.whole, self.whole._inputs_struct, raw)[-1].numpy()
+            embedding = golden.outputs_of(self.whole, inputs_of(self.whole), raw)[-1].numpy()
         make = golden.image_cases if self.shape else golden.tensor_cases
         plain, answers = golden.arrays(self.answer.plain(outputs)), golden.arrays(self.answer(outputs))
         raw = {spec.name: np.asarray(tensor) for spec, tensor in zip(self.specs, raw)}

@@ -5,6 +5,7 @@ import warnings
 
 import keras
 
+from tfnn.internals.functional import giver_of
 from tfnn.layers import Dropout
 from tfnn.training.inputs import integer
 from tfnn.transfer.backbone import backbone as backbone_of
@@ -93,7 +94,7 @@ def check_features(body):
     shape = tuple(outputs[0].shape)
     if len(shape) != 2 or shape[-1] is None:
         raise ValueError(f"a backbone must give features (B, F), got {shape}: end it with a global pooling")
-    last = outputs[0]._keras_history.operation
+    last = giver_of(outputs[0])
     if getattr(last, "activation", None) is keras.activations.softmax:
         raise ValueError(f"a backbone must give features, and {body.name!r} gives classes: make it with include_top=False")
 

@@ -7,15 +7,16 @@ import numpy as np
 import tensorflow as tf
 
 from tfnn import random
+from tfnn.internals.functional import calls_of
+from tfnn.internals.layers import layers_of, takes_training
 from tfnn.training.arrays import Arrays
 from tfnn.training.augmentation import augmented
-from tfnn.training.compiled import Compiled, layers_of
+from tfnn.training.compiled import Compiled
 from tfnn.training.file_stream import FileStream
 from tfnn.training.xla import own_code
 from tfnn.transfer.feature_key import description, key_of
 from tfnn.transfer.feature_store import Folder, Memory
 from tfnn.transfer.stage_model import StageModel
-from tfnn.transfer.stages import nodes_of
 
 
 class FeatureCache:
@@ -90,7 +91,7 @@ class FeatureCache:
     def split(self, model):
         """(from images to what the last stage gives, from there to the outputs, or None), the same for each call."""
         if model not in self.parts:
-            calls = [node for node in nodes_of(model) if isinstance(node.operation, StageModel)]
+            calls = [call for call in calls_of(model) if isinstance(call.operation, StageModel)]
             (features,) = calls[-1].outputs
             try:
                 head = keras.Model(features, model.output)
@@ -173,7 +174,7 @@ def changing(body):
         if not isinstance(layer, StageModel):  # what a user put before the stages
             if layer.trainable_weights:
                 return f"{layer.name}, below the stages, is trained"
-            if layer._call_has_training_arg:
+            if takes_training(layer):
                 return f"{layer.name}, below the stages, may give something else in training"
     return "layers of the backbone add to the loss" if adds_losses(body) else None
 

@@ -10,10 +10,10 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from tfnn.training.compiled import layers_of
+from tfnn.internals.functional import calls_of, is_functional, origin_of
+from tfnn.internals.layers import layers_of
 from tfnn.training.fingerprint import digest
 from tfnn.training.xla import own_code
-from tfnn.transfer.stages import nodes_of
 from tfnn.version import __version__
 
 
@@ -40,14 +40,14 @@ def description(body, steps, seed):
 def form_of(operation):
     """Kind, settings and connections. Without names, which Keras counts up: the same model, built again, has others."""
     kind = f"{type(operation).__module__}.{type(operation).__name__}"
-    if hasattr(operation, "_nodes_by_depth"):
-        nodes = nodes_of(operation)
-        place = {id(node): index for index, node in enumerate(nodes)}
-        source = lambda operation, node, index: [place[id(operation._inbound_nodes[node])], index]
-        tensor = lambda value: source(*value._keras_history) if isinstance(value, keras.KerasTensor) else value
-        calls = [keras.tree.map_structure(tensor, [node.arguments.args, node.arguments.kwargs]) for node in nodes]
+    if is_functional(operation):
+        calls = calls_of(operation)
+        place = {id(call.node): index for index, call in enumerate(calls)}
+        source = lambda node, index: [place[id(node)], index]
+        tensor = lambda value: source(*origin_of(value)) if isinstance(value, keras.KerasTensor) else value
+        given = [keras.tree.map_structure(tensor, call.arguments) for call in calls]
         ends = [tensor(output) for output in operation.outputs]
-        return [kind, [[form_of(node.operation), call] for node, call in zip(nodes, calls)], ends]
+        return [kind, [[form_of(call.operation), arguments] for call, arguments in zip(calls, given)], ends]
     if isinstance(operation, keras.Sequential):
         return [kind, [form_of(layer) for layer in operation.layers]]
     return [kind, {name: value for name, value in operation.get_config().items() if name not in ("name", "trainable")}]

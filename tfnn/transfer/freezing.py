@@ -2,6 +2,7 @@
 
 import numbers
 
+from tfnn.internals.layers import layers_of
 from tfnn.transfer.stage_model import StageModel
 
 
@@ -34,13 +35,14 @@ def freeze(model, unfreeze=0):
             f"model {model.name!r} is frozen as a whole, and so its head, which is to be trained: set model.trainable = True"
         )
     for index, stage in enumerate(stages):
-        for layer in stage._flatten_layers():  # each by itself: a stage that has the flag already would not pass it on
+        # each layer by itself: a stage that has the flag already would not pass it on
+        for layer in layers_of(stage, include_self=True):
             layer.trainable = index >= len(stages) - trained
 
 
 def flags_of(model):
     """{layer of a stage: whether it is trained}."""
-    return {layer: layer.trainable for stage in stages_of(model) for layer in stage._flatten_layers()}
+    return {layer: layer.trainable for stage in stages_of(model) for layer in layers_of(stage, include_self=True)}
 
 
 def number_of(unfreeze, most):

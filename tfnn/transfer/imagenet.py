@@ -5,7 +5,8 @@ import os
 import pathlib
 
 import keras
-from keras.src.backend.config import keras_home
+
+from tfnn.internals.files import keras_folder
 
 
 def fetched(name, url, wanted):
@@ -38,5 +39,5 @@ def fetched(name, url, wanted):
 
 def cache():
     """Where `keras.utils.get_file` keeps weights."""
-    home = os.path.expanduser(keras_home())
+    home = keras_folder()
     return pathlib.Path(home if os.access(home, os.W_OK) else "/tmp/.keras", "models")

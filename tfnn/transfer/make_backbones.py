@@ -3,20 +3,18 @@
 They are read off the installed Keras, whose constructors are called one by one: 4 minutes of processor time, 6 GB of memory.
 """
 
+import functools
 import gc
 import inspect
 import json
 import math
 import pathlib
-import sys
 import warnings
-from unittest import mock
 
 import keras
 import numpy as np
-from keras.src.applications import imagenet_utils
-from keras.src.utils import file_utils
 
+from tfnn.internals.applications import asked_file, asked_input_shape, preprocess_input_of
 from tfnn.transfer.preprocess import MODES, preprocess
 from tfnn.transfer.stages import stages
 
@@ -64,21 +62,12 @@ def made(constructor, **arguments):
 
 def asked_sizes(constructor):
     """The default and smallest size a constructor checks its `input_shape` against."""
-
-    class Found(Exception):
-        pass
-
-    with mock.patch.object(imagenet_utils, "obtain_input_shape", side_effect=Found) as check:
-        try:
-            made(constructor, input_shape=(512, 512, 3), weights=None)
-        except Found:
-            return check.call_args.kwargs
-    return OWN_CHECK
+    return asked_input_shape(lambda: made(constructor, input_shape=(512, 512, 3), weights=None)) or OWN_CHECK
 
 
 def mode_of(constructor):
     """The mode that gives what the `preprocess_input` beside the constructor does."""
-    theirs = sys.modules[constructor.__module__].preprocess_input
+    theirs = preprocess_input_of(constructor)
     pixels = np.random.RandomState(0).uniform(0, 255, (2, 3, 3, 3)).astype(np.float32)
     (mode,) = (mode for mode in MODES if np.allclose(preprocess(pixels, mode), theirs(pixels.copy()), atol=1e-5))
     return mode
@@ -106,21 +95,12 @@ def activations(model):
 def files(constructor, default):
     """{input size: [name, URL, hash or None]} of the weights without head that the constructor asks for."""
     found = {}
-
-    class Found(Exception):
-        pass
-
-    with mock.patch.object(file_utils, "get_file", side_effect=Found) as get_file:
-        for size in [default, *SIZES]:
-            try:
-                made(constructor, input_shape=(size, size, 3), weights="imagenet")
-            except Found:
-                name, url = get_file.call_args.args
-                entry = [name, url, get_file.call_args.kwargs.get("file_hash")]
-            if entry not in found.values():
-                found[size] = entry
-            if "mobilenet/" not in entry[1] and "mobilenet_v2/" not in entry[1]:
-                break
+    for size in [default, *SIZES]:
+        entry = asked_file(functools.partial(made, constructor, input_shape=(size, size, 3), weights="imagenet"))
+        if entry not in found.values():
+            found[size] = entry
+        if "mobilenet/" not in entry[1] and "mobilenet_v2/" not in entry[1]:
+            break
     return found
 
 

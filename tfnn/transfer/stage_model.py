@@ -2,7 +2,8 @@
 
 import keras
 
-from tfnn.transfer.stages import nodes_of, operations_of_stages
+from tfnn.internals.functional import calls_of, giver_of
+from tfnn.transfer.stages import operations_of_stages
 
 
 @keras.saving.register_keras_serializable("tfnn")
@@ -28,9 +29,9 @@ def chained(backbone, x):
     """
     names, members = zip(*operations_of_stages(backbone))
     place = {operation: index for index, operations in enumerate(members) for operation in operations}
-    takers = [(place[node.operation], node.input_tensors) for node in nodes_of(backbone)]
+    takers = [(place[call.operation], call.inputs) for call in calls_of(backbone)]
     takers.append((len(names), backbone.outputs))
-    stage_of = lambda tensor: place[tensor._keras_history.operation]
+    stage_of = lambda tensor: place[giver_of(tensor)]
     (start,) = backbone.inputs
     values = {start: x}
     for index, name in enumerate(names):

@@ -7,6 +7,8 @@ from typing import NamedTuple
 
 import keras
 
+from tfnn.internals.functional import calls_of, is_functional
+
 # block_3 of block_3_expand, conv3_block1 of conv3_block1_2_bn, block2a of block2a_se_reduce, reduce_4 of bn_reduce_4
 BLOCK = re.compile(r"(.*block_?\d+[a-z]?|expanded_conv(?:_\d+)?)_|.*_(stem_\d|reduce_\d+)$")
 
@@ -73,12 +75,12 @@ def operations_of_stages(model):
 def graph(model):
     """{operation: operations whose output it takes}, inputs first."""
     parents = {}
-    for node in nodes_of(model):
-        if node.operation in parents:
+    for call in calls_of(model):
+        if call.operation in parents:
             raise ValueError(
-                f"layer {node.operation.name!r} is called twice in {model.name!r}: give each call a layer of its own"
+                f"layer {call.operation.name!r} is called twice in {model.name!r}: give each call a layer of its own"
             )
-        parents[node.operation] = [parent.operation for parent in node.parent_nodes]
+        parents[call.operation] = call.parents
     return parents
 
 
@@ -90,13 +92,8 @@ def levels(model):
     return level
 
 
-def nodes_of(model):
-    """The calls of operations that make up a functional model, inputs first."""
-    return [node for depth in sorted(model._nodes_by_depth, reverse=True) for node in model._nodes_by_depth[depth]]
-
-
 def stride(operation):
-    if hasattr(operation, "_nodes_by_depth"):
+    if is_functional(operation):
         return 2 ** max(levels(operation).values())
     if hasattr(operation, "layers"):
         return math.prod(map(stride, operation.layers))

@@ -4,6 +4,7 @@ import numbers
 
 from tfnn import controls
 from tfnn.callbacks.steered_rate import optimizers_of
+from tfnn.internals.optimizers import check_known
 from tfnn.optimizers import Optimizer
 from tfnn.training.state import build_optimizer
 from tfnn.transfer.freezing import flags_of, freeze, number_of, stages_of
@@ -93,7 +94,7 @@ def build(optimizer, groups, model):
     parts = optimizers_of(optimizer)
     try:
         if len(parts) == 1:  # those of a `MultiOptimizer` have a part of the variables each
-            parts[0]._check_variables_are_known(every)
+            check_known(parts[0], every)
     except ValueError:
         raise ValueError(
             f"optimizer {parts[0].name!r} was built for fewer stages than the plan of Unfreeze trains, and Keras's optimizers"

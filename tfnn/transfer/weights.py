@@ -11,9 +11,9 @@ import h5py
 import keras
 import numpy as np
 import tensorflow as tf
-from keras.src.utils.naming import to_snake_case
-from tensorflow.core.protobuf.trackable_object_graph_pb2 import TrackableObjectGraph
 
+from tfnn.internals.files import name_in_files
+from tfnn.internals.tensorflow import keys_in
 from tfnn.transfer.preprocess import DEVIATION
 from tfnn.transfer.stage_model import StageModel
 from tfnn.transfer.stages import stages
@@ -98,7 +98,7 @@ def leaves(layers):
     """[(layer, its path in a file of Keras's)] of each with weights: kinds in snake case, numbered from the second on."""
     count, found = collections.Counter(), []
     for layer in layers:
-        name = numbered(to_snake_case(type(layer).__name__), count)
+        name = numbered(name_in_files(type(layer)), count)
         if hasattr(layer, "layers"):
             found += [(leaf, f"{name}/layers/{path}") for leaf, path in leaves(layer.layers)]
         elif layer.weights:
@@ -108,7 +108,7 @@ def leaves(layers):
 
 def leaves_of_stages(model):
     """The same in a file of a `tfnn.transfer.classifier`, which holds the stages of the backbone, each as a model."""
-    count, kind = collections.Counter(), to_snake_case(StageModel.__name__)
+    count, kind = collections.Counter(), name_in_files(StageModel)
     places = [(numbered(kind, count), stage.layers) for stage in stages(model)]
     return [(leaf, f"{place}/layers/{path}") for place, layers in places for leaf, path in leaves(layers)]
 
@@ -125,8 +125,7 @@ def values(group):
 def from_bundle(model, path):
     """From the variables of a bundle that was exported with `freeze=False` and `fold_batchnorm=False`, by their names."""
     reader = tf.train.load_checkpoint(str(path / "variables" / "variables"))
-    graph = TrackableObjectGraph.FromString(reader.get_tensor("_CHECKPOINTABLE_OBJECT_GRAPH"))
-    keys = {one.full_name: one.checkpoint_key for node in graph.nodes for one in node.attributes if one.full_name}
+    keys = keys_in(reader)
     if not keys:
         raise ValueError(
             "this bundle is frozen: its weights are constants; give the run's folder, its model.keras, or a bundle that was"

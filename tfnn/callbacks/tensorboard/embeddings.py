@@ -8,10 +8,12 @@ import tensorflow as tf
 from google.protobuf import text_format
 from tensorboard.plugins import projector
 
+from tfnn.internals.layers import layers_of
+
 
 def layers(model):
     """The model's `Embedding` layers, those inside models too."""
-    return [layer for layer in model._flatten_layers() if isinstance(layer, keras.layers.Embedding)]
+    return [layer for layer in layers_of(model, include_self=True) if isinstance(layer, keras.layers.Embedding)]
 
 
 def check(model, metadata):
