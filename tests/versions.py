@@ -34,9 +34,7 @@ PAIRS = {
 }
 
 # Of each folder what covers most in little time.
-SMOKE = """
-    tests/test_import.py
-""".split()
+SMOKE = ["tests/test_import.py"]
 
 FOUND = """
 import importlib.metadata, platform
