@@ -34,7 +34,25 @@ PAIRS = {
 }
 
 # Of each folder what covers most in little time.
-SMOKE = ["tests/test_import.py"]
+SMOKE = [
+    "tests/callbacks/test_plateau.py",
+    "tests/cli/test_lr_find.py",
+    "tests/data/test_loaders.py",
+    "tests/diagnose/test_verdict.py",
+    "tests/initializers/test_as_in_keras.py",
+    "tests/initializers/test_fans.py",
+    "tests/layers/test_batch_normalization.py",
+    "tests/models/test_models.py",
+    "tests/optimizers/test_base.py",
+    "tests/schedules/test_schedules.py",
+    "tests/serving/test_kinds.py",
+    "tests/test_import.py",
+    "tests/test_internals.py",
+    "tests/training/test_fit.py",
+    "tests/training/test_parity.py",
+    "tests/training/test_state.py",
+    "tests/transfer/test_unfreeze.py",
+]
 
 FOUND = """
 import importlib.metadata, platform
@@ -64,7 +82,6 @@ def parsed():
     )
     parser.add_argument("pairs", nargs="*", metavar="PAIR", help=f"one of {', '.join(PAIRS)}; with none all of them")
     parser.add_argument("--smoke", action="store_true", help="train, export, and some files of each folder of tests")
-    parser.add_argument("--folder", type=pathlib.Path, default=ROOT / ".venvs", help="where environments are kept")
     arguments = parser.parse_args(words)
     if unknown := set(arguments.pairs) - set(PAIRS):
         parser.error(f"there is no {', '.join(sorted(unknown))}; there are {', '.join(PAIRS)}")
@@ -83,11 +100,11 @@ def behind_dashes(words):
 def passes(name, arguments):
     """Whether what was asked for passes with a pair."""
     try:
-        python = environment(name, arguments.folder / name)
+        python = environment(name)
         say(name, output([python, "-c", FOUND]).strip())
         if arguments.smoke:
             train(python)
-        files = SMOKE if arguments.smoke and not arguments.pytest else []
+        files = SMOKE if arguments.smoke else []
         run([python, "-m", "pytest", "-n", "2", "--dist", "loadfile", "-rs", *files, *arguments.pytest])
     except Failure as failure:
         say(name, f"failed: {failure}")
@@ -116,17 +133,18 @@ def run(command):
 
 
 def output(command):
-    return subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, text=True).stdout
+    return subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True).stdout
 
 
 # Environments --------------------------------------------------------------------------------------------------------
 
 
-def environment(name, folder):
+def environment(name):
     """The Python of an environment with what the pair names, tfnn, and what its tests need."""
     version, packages = PAIRS[name]
+    folder = ROOT / ".venvs" / name
     python, note = folder / "bin" / "python", folder / "made_of.txt"
-    made_of = f"{version} {packages}\n{(ROOT / 'setup.cfg').read_text()}"
+    made_of = f"{version} {packages} {ROOT}\n{(ROOT / 'setup.cfg').read_text()}"
     if note.exists() and note.read_text() == made_of:
         return python
     shutil.rmtree(folder, ignore_errors=True)
