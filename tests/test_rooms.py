@@ -9,7 +9,8 @@ import tfnn
 
 HOUSE = pathlib.Path(tfnn.__file__).parent
 FLOORS = (
-    {"version", "startup", "internals", "random", "controls", "distribute", "means", "taps", "data", "initializers", "schedules"},
+    {"version", "startup", "internals", "checks", "files", "locks", "random", "controls", "distribute", "means", "taps"}
+    | {"data", "initializers", "schedules"},
     {"layers", "optimizers", "callbacks"},
     {"models", "training"},
     {"transfer", "diagnose", "serving"},

@@ -6,6 +6,7 @@ import pytest
 import tensorflow as tf
 
 import tfnn
+from tests.needs import MULTI_OPTIMIZER
 from tfnn.callbacks import BatchSizeScheduler
 from tfnn.training.graph.pace import Pace
 from tfnn.training.loop.hooks import wants
@@ -84,14 +85,18 @@ def test_a_model_with_its_own_step_grows_by_larger_batches(xy, source):
     assert history.updates == 10 + 2
 
 
-WRAPPERS = {
-    "alone": lambda optimizer: optimizer,
-    "one of several": lambda optimizer: keras.optimizers.MultiOptimizer(keras.optimizers.OptimizerMap(optimizer)),
-    "with loss scaling": keras.optimizers.LossScaleOptimizer,
-}
+def one_of_several(optimizer):
+    return keras.optimizers.MultiOptimizer(keras.optimizers.OptimizerMap(optimizer))
 
 
-@pytest.mark.parametrize("wrap", WRAPPERS.values(), ids=WRAPPERS)
+WRAPPERS = [
+    pytest.param(lambda optimizer: optimizer, id="alone"),
+    pytest.param(one_of_several, id="one of several", marks=MULTI_OPTIMIZER),
+    pytest.param(keras.optimizers.LossScaleOptimizer, id="with loss scaling"),
+]
+
+
+@pytest.mark.parametrize("wrap", WRAPPERS)
 def test_a_size_that_is_no_multiple_is_rounded_and_the_rate_follows(xy, wrap):
     """Asked for 50 with micro-batches of 16: 48, at 48/50 of the rate."""
     x, y = xy
