@@ -9,6 +9,7 @@ import statistics
 import tfnn
 from tests.benchmarks.timing import Row
 from tfnn.cli import recipe, train
+from tfnn.cli.threads import set_threads
 
 PROMISED = 98.5
 
@@ -17,7 +18,7 @@ def rows(seeds=range(1, 11)):
     parser = argparse.ArgumentParser()
     train.add_arguments(parser)
     data = tfnn.data.digits()
-    train.set_threads(parser.parse_args([]), data)
+    set_threads(recipe.threads(parser.parse_args([]), data))
     found = []
     for seed in seeds:
         options = parser.parse_args(["--seed", str(seed)])

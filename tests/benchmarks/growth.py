@@ -10,7 +10,6 @@ on the validation part is first 97%; then what each callback costs. With `--pict
 epochs and against updates.
 """
 
-import argparse
 import dataclasses
 import pathlib
 import statistics
@@ -23,7 +22,7 @@ import numpy as np
 import tfnn
 from tests.benchmarks.fit import compiled, dense
 from tests.benchmarks.timing import Row, compare
-from tfnn.cli.train import set_threads
+from tfnn.cli.threads import intra_op_threads, set_threads
 
 EPOCHS, MILESTONES, RATE = 40, [8, 15, 22], 0.1
 T_9 = 1.833  # Student's t with 9 degrees of freedom, 90%
@@ -86,7 +85,7 @@ def trained(data, way, seed):
 
 def rows(pictures=None, seeds=range(1, 11)):
     data = tfnn.data.digits()
-    set_threads(argparse.Namespace(model="resnet", batch_size=16), data)
+    set_threads(intra_op_threads(16, data.image_shape))
     runs = {way: [trained(data, way, seed) for seed in seeds] for way in WAYS}
     if pictures:
         draw(runs, pathlib.Path(pictures) / "growth.png")

@@ -16,7 +16,7 @@ import tensorflow as tf
 
 import tfnn
 from tests.cli.conftest import FAST
-from tfnn.cli import main, train
+from tfnn.cli import main, reading
 from tfnn.diagnose import interval
 
 
@@ -103,9 +103,9 @@ def test_images_stay_in_their_files_where_they_are_many(tmp_path, monkeypatch):
         file.parent.mkdir(exist_ok=True)
         file.write_bytes(tf.io.encode_png(np.full((4, 4, 1), index, np.uint8)).numpy())
     options = argparse.Namespace(data=str(tmp_path), skip_bad_images=False)
-    assert isinstance(train.read(options).train.x, np.ndarray)
-    monkeypatch.setattr(train, "IN_MEMORY", 20 * 16 - 1)
-    assert isinstance(train.read(options).train.x, tfnn.data.ImageFiles)
+    assert isinstance(reading.read_data(options).train.x, np.ndarray)
+    monkeypatch.setattr(reading, "IN_MEMORY", 20 * 16 - 1)
+    assert isinstance(reading.read_data(options).train.x, tfnn.data.ImageFiles)
 
 
 def test_bad_data_is_refused_in_one_line(tmp_path, capsys):

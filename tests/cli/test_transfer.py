@@ -17,7 +17,7 @@ import tensorflow as tf
 
 import tfnn
 from tests.cli.test_cli import blank, refused
-from tfnn.cli import main, train, transfer_recipe
+from tfnn.cli import main, reading, transfer_recipe
 from tfnn.cli.mistakes import worst_first
 from tfnn.cli.unfreezing import plan_of, words
 from tfnn.data.pixels import decode, with_channels
@@ -187,7 +187,7 @@ def test_an_interrupted_run_goes_on_to_the_same_bits(run, images, monkeypatch):
 
 
 def test_a_backbone_of_an_earlier_run_is_taken_over_and_stays_frozen_with_images_in_files(run, images, tmp_path, monkeypatch):
-    monkeypatch.setattr(train, "IN_MEMORY", 0)
+    monkeypatch.setattr(reading, "IN_MEMORY", 0)
     what = ["--weights", run[0], "--unfreeze", 0, "--epochs", 2, "--image-size", 32, "--rotation", 0.02, "--copies", 2]
     code, output = ran("--data", images, *BASE, *what, "--out", tmp_path / "run")
     assert code == 0 and "features of 2 augmented copies of 70 images computed" in output

@@ -1,8 +1,9 @@
 """Draw what a model sees in training: images and augmented copies of them side by side, as one PNG.
 
-Each row begins with an image of the training part of DATA, set apart by a wide gap; with other random numbers each, its
-copies follow. Classes come in turn. DATA is what tfnn train takes: digits, mnist, fashion_mnist, cifar10, cifar100, a .npz
-file, or a folder with one sub-folder of images for each class. Strengths are those of tfnn.layers; 0 leaves a layer out.
+Each row begins with an image of the training part of DATA. After a wide gap follow its copies, each made with random
+numbers of its own. Classes come in turn. DATA is what tfnn train takes: digits, mnist, fashion_mnist, cifar10,
+cifar100, a .npz file, or a folder with one sub-folder of images for each class. Strengths are those of tfnn.layers; 0
+leaves a layer out.
 """
 
 import math
@@ -14,8 +15,9 @@ import tensorflow as tf
 
 import tfnn
 from tfnn.cli import augmentation_options
-from tfnn.cli.pictures import enlarged, pixels, write
-from tfnn.cli.train import read
+from tfnn.cli.options import add_data, check_seed
+from tfnn.cli.pictures import enlarged, pixels, write_png
+from tfnn.cli.reading import read_data
 from tfnn.random import permutation
 from tfnn.training.graph.augmentation import augmented
 
@@ -24,12 +26,11 @@ GAP = 4  # pixels of paper between pictures
 
 def add_arguments(parser):
     add = parser.add_argument_group("sheet").add_argument
-    add("--data", default="digits", help="a name or a path, see above (default digits)")
-    add("--skip-bad-images", action="store_true", help="go on without the unreadable images of a folder")
+    add_data(add)
     add("--out", required=True, metavar="FILE", help="the picture, .png")
-    add("--images", type=int, default=10, metavar="N", help="how many, one in each row (default 10)")
-    add("--copies", type=int, default=8, metavar="N", help="how many of each image (default 8)")
-    add("--seed", type=int, default=1, help="of the choice of images and of their copies (default 1)")
+    add("--images", type=int, default=10, metavar="N", help="how many images, one in each row (default 10)")
+    add("--copies", type=int, default=8, metavar="N", help="how many copies of each image (default 8)")
+    add("--seed", type=int, default=1, help="sets the choice of images and their copies (default 1)")
     augmentation_options.add_arguments(parser.add_argument_group("augmentation").add_argument)
     mix = parser.add_argument_group("mixing with the image of the row above").add_mutually_exclusive_group()
     mix.add_argument("--mixup", type=float, metavar="α", help="MixUp with λ ~ Beta(α, α)")
@@ -39,7 +40,7 @@ def add_arguments(parser):
 def run(options):
     path = pathlib.Path(options.out)
     check(options, path)
-    data = read(options)
+    data = read_data(options)
     part = chosen(data.train, options.images, options.seed)
     steps = steps_of(options, data.value_range)
     labels = tf.one_hot(part.y, len(data.class_names))
@@ -49,7 +50,7 @@ def run(options):
             images, _, _ = augmented(steps, tf.constant(part.x), labels, None)
         columns.append(keras.ops.convert_to_numpy(images))
     picture = sheet(columns, data.value_range)
-    write(path, tf.io.encode_png(picture).numpy())
+    write_png(path, picture)
     height, width, _ = picture.shape
     print(f"{path}: {len(part.y)} images of {data.name} and {options.copies} copies of each, {width} × {height} pixels")
     return 0
@@ -61,8 +62,7 @@ def check(options, path):
     for name, value in ("images", options.images), ("copies", options.copies):
         if not 1 <= value <= 100:
             raise ValueError(f"--{name} {value} must be between 1 and 100")
-    if not 0 <= options.seed < 2**31:
-        raise ValueError(f"--seed {options.seed} must be in [0, 2**31)")
+    check_seed(options)
     augmentation_options.check(options)
     for name, alpha in ("mixup", options.mixup), ("cutmix", options.cutmix):
         if alpha is not None and not 0 < alpha < math.inf:
@@ -70,7 +70,7 @@ def check(options, path):
 
 
 def chosen(part, count, seed):
-    """`count` examples in random order, of each class in turn."""
+    """`count` examples in random order, with classes in turn."""
     shuffled = part.select(permutation(len(part.y), seed, epoch=0))
     by_class = np.argsort(shuffled.y, kind="stable")
     labels = shuffled.y[by_class]

@@ -4,7 +4,7 @@ import tfnn
 from tfnn.layers.augment.resample import FILLS
 
 LAYERS = tfnn.layers
-# option: (default, what its number means, layer of (number, the data's value range, how to fill what lies outside))
+# option: (default, what its number means, layer made of (number, the data's value range, how to fill what lies outside))
 STRENGTHS = {
     "rotation": (0.02, "share of a full turn, to either side", lambda f, _, fill: LAYERS.RandomRotation(f, **fill)),
     "translation": (0.06, "share of height and width", lambda f, _, fill: LAYERS.RandomTranslation(f, f, **fill)),
@@ -23,18 +23,32 @@ FLIPS = "horizontal", "vertical", "horizontal_and_vertical"
 
 
 def add_arguments(add, asked=True):
-    """Adds the options; where augmentation has to be asked for, a strength has its default under `--augment` alone."""
+    """Adds the options.
+
+    Args:
+        asked: whether the command always augments. Where it does not, it has an option --augment, without which the
+            default of every strength is 0.
+    """
     if not asked:
-        add("--augment", action="store_true", help="augment with the defaults of what follows; tfnn augment draws it")
+        add(
+            "--augment",
+            action="store_true",
+            help="augment with the defaults of the options below; tfnn augment draws the result",
+        )
     add("--flip", choices=FLIPS, help="reflect half of the copies")
     for name, (strength, meaning, _) in STRENGTHS.items():
         default = strength if asked else None
         add(f"--{name}", type=float, default=default, metavar="F", help=f"{meaning}, 0 to 1 (default {strength})")
-    add("--fill-mode", choices=FILLS, default="constant", help="what lies outside of the image (default constant: black)")
+    add(
+        "--fill-mode",
+        choices=FILLS,
+        default="constant",
+        help="how to fill what lies outside of the image (default constant: black)",
+    )
 
 
 def fill_in(options):
-    """The strengths that were not given."""
+    """Fills in the strengths that were not given."""
     for name, (strength, _, _) in STRENGTHS.items():
         if getattr(options, name) is None:
             setattr(options, name, strength if options.augment else 0)
@@ -47,7 +61,7 @@ def check(options):
 
 
 def steps_of(options, value_range):
-    """What `tfnn.fit(augment=...)` takes: a list of one layer, or of none."""
+    """The list that `tfnn.fit(augment=...)` takes: one layer, or none."""
     fill = {"fill_mode": options.fill_mode, "fill_value": value_range[0]}
     layers = [LAYERS.RandomFlip(options.flip)] if options.flip else []
     strengths = {name: getattr(options, name) for name in STRENGTHS}

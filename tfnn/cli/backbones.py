@@ -1,7 +1,7 @@
-"""List the networks that can be transferred, or what is known of one of them.
+"""List the networks that can be transferred, or tell what is known of one of them.
 
-They are those of keras.applications, without their heads. Memory is that of the weights and of all layers' outputs for one
-image of the given size, in float32. ImageNet's weights, those for that size, lie in Keras's cache or are downloaded once.
+The networks are those of keras.applications, without their heads. Memory is that of the weights and of all layers' outputs
+for one image of the given size, in float32. ImageNet's weights for that size lie in Keras's cache or are downloaded once.
 """
 
 from tfnn import transfer
@@ -11,7 +11,7 @@ from tfnn.transfer.pixel_modes import MODES
 
 
 def weights(one):
-    """Whether ImageNet's weights for images of the network's own size are there."""
+    """Says where ImageNet's weights for images of the network's own size are."""
     if one.input_size not in one.files:
         return "none"
     return "cached" if (cache() / one.files[one.input_size][0]).exists() else "download"
@@ -31,7 +31,7 @@ COLUMNS = (
 
 
 def add_arguments(parser):
-    parser.add_argument("name", nargs="?", help="of a network, to be told more of it")
+    parser.add_argument("name", nargs="?", help="a network to tell more about")
 
 
 def run(options):

@@ -1,32 +1,33 @@
 """Show how signal and gradient pass through a model, layer by layer, and say what is wrong and where.
 
-MODEL is a .keras file, such as model.keras of a run of tfnn train. Examples of the training part of DATA are sent
-forward through it and their gradient back, as in training; one update by the model's own optimizer is measured and
-undone. DATA is what tfnn train takes: digits, mnist, fashion_mnist, cifar10, cifar100, a .npz file, or a folder with
-one sub-folder of images for each class. The exit code is 0 whatever the verdict.
+MODEL is a .keras file, such as model.keras in the folder of a run of tfnn train. Examples of the training part of
+DATA pass forward through it, and their gradient passes back, as in training. Then one update by the model's own
+optimizer is measured and undone. DATA is what tfnn train takes: digits, mnist, fashion_mnist, cifar10, cifar100, a
+.npz file, or a folder with one sub-folder of images for each class. The exit code is 0 whatever the verdict.
 """
 
 import json
 import pathlib
-import re
-import textwrap
 import warnings
 
 import keras
 import numpy as np
 import tensorflow as tf
 
+from tfnn.cli.drawing import check_drawable
+from tfnn.cli.options import add_data, check_batch_size
+from tfnn.cli.reading import essence, read_data, read_model
 from tfnn.cli.run_folder import check_writable
-from tfnn.cli.train import read
 from tfnn.diagnose import propagation
 from tfnn.random import permutation
 
 
 def add_arguments(parser):
     parser.add_argument("model", metavar="MODEL", help="a .keras file")
-    parser.add_argument("--data", default="digits", help="a name or a path, see above (default digits)")
-    parser.add_argument("--skip-bad-images", action="store_true", help="go on without the unreadable images of a folder")
-    parser.add_argument("--batch-size", type=int, metavar="B", help="how many examples (default 128, or all that there are)")
+    add_data(parser.add_argument)
+    parser.add_argument(
+        "--batch-size", type=int, metavar="B", help="how many examples (default 128, or all if there are fewer)"
+    )
     parser.add_argument("--plot", metavar="FILE", help="draw a picture: .png, .svg, .pdf (needs matplotlib)")
     parser.add_argument("--log", metavar="DIR", help="write the numbers for TensorBoard")
     parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
@@ -35,12 +36,13 @@ def add_arguments(parser):
 def run(options):
     if options.log:
         check_writable(pathlib.Path(options.log))
-    model = loaded(options.model)
-    data = read(options)
+    if options.plot:
+        check_drawable(options.plot)
+    model = read_model(options.model, compile=True)
+    data = read_data(options)
     rows = len(data.train.y)
     size = min(128, rows) if options.batch_size is None else options.batch_size
-    if not 1 <= size <= rows:
-        raise ValueError(f"--batch-size {size} must be between 1 and the {rows} training examples")
+    check_batch_size(size, rows)
     batch = data.train.select(permutation(rows, seed=0, epoch=0)[:size])  # a folder gives one class after the other
     try:
         check_images(model, batch.x)
@@ -55,17 +57,6 @@ def run(options):
     return 0
 
 
-def loaded(path):
-    if not pathlib.Path(path).is_file():
-        raise ValueError(f"{path}: no such file; wanted is a .keras file")
-    try:
-        with warnings.catch_warnings():  # of an optimizer that has not trained yet: there is nothing to load
-            warnings.filterwarnings("ignore", "Skipping variable loading .* the saved optimizer has [12] variables")
-            return keras.saving.load_model(path)
-    except Exception as error:  # a damaged file or a class that is not registered gives errors of many kinds
-        raise ValueError(f"{path}: cannot be loaded ({essence(error)})") from None
-
-
 def check_images(model, x):
     wanted = getattr(model, "input_shape", None)  # a subclass of Model does not tell it; running it will show
     if wanted is None:
@@ -76,7 +67,7 @@ def check_images(model, x):
 
 
 def scores(model, x, classes):
-    """The outputs for the images, which must be scores of as many classes, or one score of two."""
+    """The outputs for the images. They must be a score for each class, or a single score for two classes."""
     outputs = model(x, training=False)
     if not (tf.is_tensor(outputs) and outputs.shape.rank == 2):
         shapes = keras.tree.map_structure(lambda output: tuple(output.shape[1:]), outputs)
@@ -87,12 +78,14 @@ def scores(model, x, classes):
 
 
 def compile_with_cross_entropy(model, outputs):
-    """For a model that was saved without `compile`: the usual loss, and no optimizer."""
+    """Gives a model that was saved without `compile` the usual loss, and no optimizer."""
     one = outputs.shape[1] == 1
     probabilities = outputs.min() >= 0 and (outputs.max() <= 1 if one else np.allclose(outputs.sum(1), 1, atol=1e-2))
     loss = keras.losses.BinaryCrossentropy if one else keras.losses.SparseCategoricalCrossentropy
     model.compile(optimizer=None, loss=loss(from_logits=not probabilities))
-    warnings.warn("the model was saved without compile: its loss is taken for cross-entropy, no update shown", stacklevel=2)
+    warnings.warn(
+        "the model was saved without compile: its loss is taken for cross-entropy, and no update is shown", stacklevel=2
+    )
 
 
 def takes_integers(loss):
@@ -106,16 +99,6 @@ def one_hot(y, outputs):
 
 def write(report, options, step):
     if options.plot:
-        try:
-            report.plot(options.plot)
-        except ImportError as error:
-            raise ValueError(str(error)) from None
+        report.plot(options.plot)
     if options.log:
         report.log(options.log, step)
-
-
-def essence(error):
-    """The line of an error that tells what is wrong; Keras prints it bold, between others."""
-    bold = re.search("\x1b\\[1m(.+?)\x1b\\[0m", str(error), re.DOTALL)
-    text = (bold.group(1) if bold else str(error)).strip() or type(error).__name__
-    return textwrap.shorten(text.splitlines()[0], 250, placeholder=" ...")

@@ -1,17 +1,17 @@
-"""A training that may be interrupted: what was reached is kept."""
+"""Training that may be interrupted, in which case what was reached is kept."""
 
 import sys
 import time
 
 
 def trained(model, folder, train):
-    """Trains and saves the model in the `RunFolder`; after Ctrl-C, what was reached.
+    """Trains the model and saves it in the `RunFolder`, after Ctrl-C as far as it came.
 
     Args:
         train: a function of `verbose` and `resume`, which are those of `tfnn.fit`.
 
     Returns:
-        What the result of a run tells of it, for JSON.
+        The part of the run's result that is about the training, for JSON.
     """
     began, interrupted = time.perf_counter(), False
     try:

@@ -1,39 +1,45 @@
 """Find a learning rate: train with one that rises from update to update, and look where the loss falls.
 
-The range test of Smith 2017 (arXiv:1506.01186) on the model that tfnn train would train with the same options. Nothing
-is saved but the picture.
+This is the range test of Smith 2017 (arXiv:1506.01186) on the model that tfnn train would train with the same options.
+Only the picture is saved.
 """
 
 import pathlib
 
 import tfnn
 from tfnn import distribute
-from tfnn.cli import recipe, train
-from tfnn.diagnose.plot import check_kind, new_figure
+from tfnn.cli import options as shared
+from tfnn.cli import recipe
+from tfnn.cli.drawing import check_drawable
+from tfnn.cli.reading import check_channels, read_data
+from tfnn.cli.threads import set_threads
 
 
 def add_arguments(parser):
-    train.add_data_and_model(parser)
+    add = parser.add_argument_group("data and model").add_argument
+    shared.add_data(add)
+    shared.add_model(add)
     add = parser.add_argument_group("sweep").add_argument
-    train.add_update(add)
+    shared.add_update(add)
     add("--min", type=float, default=1e-7, metavar="η", help="the rate of the first update (default 1e-7)")
     add("--max", type=float, default=10.0, metavar="η", help="the rate of the last update (default 10)")
-    add("--updates", type=int, default=100, metavar="N", help="how many updates, if the loss does not diverge (default 100)")
+    add("--updates", type=int, default=100, metavar="N", help="how many updates, unless the loss diverges before (default 100)")
     add = parser.add_argument_group("where").add_argument
-    train.add_strategy(add)
+    shared.add_strategy(add)
     add("--out", metavar="FILE", help="draw the curve: .png, .svg, .pdf (needs matplotlib)")
 
 
 def run(options):
     if options.out:
-        check_drawable(options.out)
-    data = train.read(options)
-    train.check_model(options, data)
+        check_out(options.out)
+    data = read_data(options)
+    check_channels(options, data)
+    shared.check_update(options, len(data.train.y))
     if not 0 < options.min < options.max < float("inf"):
         raise ValueError(f"--min {options.min:g} and --max {options.max:g} must be positive and finite, the first one smaller")
     if not 2 <= options.updates < 2**31:
         raise ValueError(f"--updates {options.updates} must be at least 2")
-    train.set_threads(options, data)
+    set_threads(recipe.threads(options, data))
     with distribute.strategy(options.strategy).scope():
         model = recipe.compiled(options, data, options.min)
         print(f"data    {data.name}: {len(data.train.y)} train; model {model.name}, batch {options.batch_size}", flush=True)
@@ -54,12 +60,8 @@ def run(options):
     return 0
 
 
-def check_drawable(out):
-    """Refuses before the sweep what could not be drawn after it."""
+def check_out(out):
     path = pathlib.Path(out)
     if not path.absolute().parent.is_dir() or path.is_dir():
         raise ValueError(f"--out {out}: must be a file in a folder that exists")
-    try:
-        check_kind(path, new_figure(1, 1))
-    except ImportError as error:
-        raise ValueError(str(error)) from None
+    check_drawable(path)

@@ -1,10 +1,12 @@
-"""What a classifier got wrong, the worst first: as a table, and as a sheet of pictures."""
+"""The mistakes of a classifier, the worst first, as a table and as a sheet of pictures."""
 
 import csv
+import io
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
+from tfnn import files
 from tfnn.cli.pictures import enlarged
 
 SIDE, GAP, LINE = 128, 8, 15  # pixels
@@ -12,20 +14,21 @@ COLUMNS, MOST = 6, 24  # pictures
 
 
 def worst_first(probabilities, labels):
-    """Rows of the examples that were taken for another class, the least probable true class first."""
+    """Rows of the examples that were taken for another class. First comes the one whose true class was least probable."""
     wrong = np.flatnonzero(probabilities.argmax(-1) != labels)
     return wrong[np.argsort(probabilities[wrong, labels[wrong]], kind="stable")]
 
 
 def write_table(path, rows, part, probabilities, names):
-    """A `.csv` file with a line for each mistake."""
-    with path.open("w", newline="", encoding="utf-8") as file:
-        table = csv.writer(file, lineterminator="\n")
-        table.writerow(["file", "class", "taken for", "probability", "of the true class"])
-        for row in rows:
-            true, taken = part.y[row], probabilities[row].argmax()
-            numbers = [f"{probabilities[row, label]:.6f}" for label in (taken, true)]
-            table.writerow([part.files[row] if part.files else f"test image {row}", names[true], names[taken], *numbers])
+    """Writes a `.csv` file with a line for each mistake."""
+    text = io.StringIO()
+    table = csv.writer(text, lineterminator="\n")
+    table.writerow(["file", "class", "taken for", "probability", "of the true class"])
+    for row in rows:
+        true, taken = part.y[row], probabilities[row].argmax()
+        numbers = [f"{probabilities[row, label]:.6f}" for label in (taken, true)]
+        table.writerow([part.files[row] if part.files else f"test image {row}", names[true], names[taken], *numbers])
+    files.write(path, text.getvalue().encode())
 
 
 def sheet(rows, part, probabilities, names):

@@ -1,4 +1,4 @@
-"""What to type next, so that it works from where the user stands."""
+"""The commands to type next, in a form that works from the folder in which the user is."""
 
 import pathlib
 import shlex
@@ -7,7 +7,7 @@ import sys
 
 
 def of_run(made_by, path, result):
-    """Where the parts of a run lie and what can be done with them, for the end of what the command `made_by` prints."""
+    """Lines on where the parts of a run lie and how to go on, which the command `made_by` prints at its end."""
     lines = [f"run folder {path}: result.json, config.json, model.keras, logs/"]
     if result["bundle"]:
         lines.append(f"exported model {result['bundle']}")
@@ -27,7 +27,7 @@ def command(program, *words):
 
 
 def program(name, module):
-    """What to type for a program of this environment: its name where the shell finds it, else its path, else the module."""
+    """How to call a program of this environment: by its name if the shell finds it, else by its path, else as a module."""
     script = pathlib.Path(sys.executable).with_name(name)
     found = shutil.which(name)
     if found and script.exists() and pathlib.Path(found).samefile(script):

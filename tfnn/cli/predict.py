@@ -1,8 +1,8 @@
 """Ask an exported model about files.
 
-Images may be of any size, PNG, JPEG, GIF, BMP or WebP, grey or colour, with or without alpha (laid over white); of a
-folder, all its images are taken. A model of the digits was trained on light ink on a dark ground that fills the frame;
-a picture with a light border is taken for dark ink on paper: it is inverted and cut to the ink before it is classified.
+Images may be PNG, JPEG, GIF, BMP or WebP files of any size, grey or in colour, with or without alpha (which is laid over
+white). All images of a folder are taken. A model of the digits was trained on light ink that fills a dark frame. It takes
+a picture with a light border for dark ink on paper, which is inverted and cut to the ink before it is classified.
 
 A signature that takes no images is asked with .npz files, which hold an array for each input.
 """
@@ -25,7 +25,7 @@ BATCH = 32
 def add_arguments(parser):
     parser.add_argument("bundle", help="the exported model: NAME/VERSION, or NAME for its newest version")
     parser.add_argument("files", nargs="+", metavar="FILE", help="an image, a folder of images, or a .npz file")
-    parser.add_argument("--signature", metavar="NAME", help="what to ask (default image_bytes, or serving_default without it)")
+    parser.add_argument("--signature", metavar="NAME", help="the signature to ask (default image_bytes, else serving_default)")
     parser.add_argument("--top", type=int, default=1, metavar="K", help="print the K most probable classes (default 1)")
     parser.add_argument("--csv", action="store_true", help="print a table with a line for each image or row, and all numbers")
 
@@ -58,7 +58,7 @@ def files_in(path):
 
 
 def asked(bundle, signature, files):
-    """Yields (what it is, {output: array}, whether it could be read) of each image, or each row of a .npz file."""
+    """Yields (name, {output: array}, whether it could be read) for each image, or for each row of a .npz file."""
     inputs = bundle.about["signatures"][signature]["inputs"]
     if "image_bytes" in inputs:
         for start in range(0, len(files), BATCH):
@@ -93,14 +93,14 @@ def arrays(file):
 
 
 def split(answer):
-    """Rows of an answer, with whether each could be read."""
+    """The rows of an answer, as pairs ({output: array}, whether it could be read)."""
     ok = answer.pop("ok", None)
     rows = len(next(iter(answer.values())))
     return [({name: of[row] for name, of in answer.items()}, ok is None or bool(ok[row])) for row in range(rows)]
 
 
 def as_text(rows, labels, top, files):
-    """Prints a line for each; gives those that could not be read."""
+    """Prints a line for each row. Returns the names of those that could not be read."""
     width, bad = max(len(str(file)) for file in files), []
     for what, answer, ok in rows:
         if ok:
@@ -118,7 +118,7 @@ def named(answer, labels, top):
 
 
 def as_csv(rows, labels):
-    """Prints a table; gives those that could not be read, whose cells are empty."""
+    """Prints a table. Returns the names of the rows that could not be read, whose cells are empty."""
     rows = [(what, columns(answer, labels) if ok else {}, ok) for what, answer, ok in rows]
     head = max((cells for _, cells, _ in rows), key=len, default={})
     table = csv.DictWriter(sys.stdout, ["file", "ok", *head], lineterminator="\n")
@@ -128,7 +128,7 @@ def as_csv(rows, labels):
 
 
 def columns(answer, labels):
-    """{column: cell} of one answer: the class first, then its probability for each label; of others each number."""
+    """{column: cell} of one answer: the class, its probability, and that of each label; or, without labels, each number."""
     if labels is not None and "probabilities" in answer:
         probabilities = answer["probabilities"]
         best = int(np.argmax(probabilities))

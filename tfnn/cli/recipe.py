@@ -1,10 +1,12 @@
-"""What `tfnn train` does with its options: the lecture's recipe as a few calls that any program can make."""
+"""The lecture's recipe, which `tfnn train` follows, as a few calls that any program can make."""
 
 import pathlib
 
 import keras
 
 import tfnn
+from tfnn.cli.reading import read_model
+from tfnn.cli.threads import intra_op_threads
 from tfnn.serving.checks import gives_probabilities
 
 MODELS = ("resnet", "mlp")
@@ -25,6 +27,7 @@ def compiled_model(options, data):
 
 
 def compiled(options, data, learning_rate):
+    """The same model with a learning rate of one's own."""
     keras.utils.set_random_seed(options.seed)
     model = build(options, data)
     tfnn.models.add_l2(model, options.l2)
@@ -43,13 +46,15 @@ def build(options, data):
     return tfnn.models.resnet(data.image_shape, classes, options.depth, options.width, standardize=standardize)
 
 
+def threads(options, data):
+    """How many threads an operation should take; 0 leaves it to TensorFlow. The rule is for convolutions."""
+    return 0 if options.model == "mlp" else intra_op_threads(options.batch_size, data.image_shape)
+
+
 def loaded(path, image_shape, classes):
-    if not (path.endswith(".keras") and pathlib.Path(path).is_file()):
+    if not pathlib.Path(path).is_file():
         raise ValueError(f"--model {path}: neither {' nor '.join(MODELS)} nor a .keras file that exists")
-    try:
-        model = keras.saving.load_model(path, compile=False)
-    except Exception as error:  # a damaged file or a class that is not registered gives errors of many kinds
-        raise ValueError(f"--model {path}: cannot be loaded ({str(error).strip().splitlines()[0]})") from None
+    model = read_model(path)
     if model.input_shape[1:] != image_shape or model.output_shape[1:] != (classes,):
         raise ValueError(
             f"--model {path}: takes {model.input_shape[1:]} and gives {model.output_shape[1:]}, but the data needs"

@@ -1,19 +1,21 @@
-"""`--resume DIR`: the options of a run that goes on are those that its folder holds."""
+"""`--resume DIR`: a run that goes on takes all options from its folder."""
 
 import argparse
 import json
 import pathlib
 
-PLANS = "grow_batch", "plan"  # by epoch, which JSON makes text of
+from tfnn.cli.options import as_typed
+
+PLANS = "grow_batch", "plan"  # {epoch: ...}; JSON turns the epochs into text
 
 
 def resumed(options, command, add_arguments):
-    """The options of the run that goes on with `--resume`; those given where there is none."""
+    """The options of the run that `--resume` names. Without `--resume`, the options as they are."""
     if not options.resume:
         return options
     given = given_among(options.words, add_arguments)
     del given["resume"]
-    defaults = vars(parser_of(add_arguments).parse_args([]))  # of options that came later than the run
+    defaults = vars(parser_of(add_arguments).parse_args([]))  # for options that are newer than the run
     return argparse.Namespace(**(defaults | options_of(options.resume, given, command)))
 
 
@@ -21,17 +23,17 @@ def options_of(folder, given, command):
     """The options in a run folder's config.json, as the parser gives them.
 
     Args:
-        folder: of a run that was killed, interrupted or finished.
-        given: {option: value} of what the user typed beside --resume, which may only repeat them.
-        command: whose run it must be.
+        folder: that of a run that was killed, interrupted or finished.
+        given: {option: value} of what the user typed beside --resume, which must agree with the folder.
+        command: the one that must have made the run.
 
     Raises:
-        ValueError: for what is no folder of a run, and for an option that contradicts.
+        ValueError: for a folder that holds no run, and for an option that contradicts it.
     """
     config = pathlib.Path(folder) / "config.json"
     try:
         options = json.loads(config.read_text())
-        made_by = options.pop("command", "train")  # which older runs do not tell
+        made_by = options.pop("command", "train")  # older runs do not tell it
         for name in options.keys() & set(PLANS):
             options[name] = {int(epoch): value for epoch, value in options[name].items()}
     except OSError as error:
@@ -45,20 +47,15 @@ def options_of(folder, given, command):
         same = pathlib.Path(value).resolve() == pathlib.Path(wanted).resolve() if name == "out" else value == wanted
         if not same:
             raise ValueError(
-                f"{option(name)} {value} contradicts the run in {folder}, which has {wanted}: leave {option(name)} out"
+                f"{as_typed(name)} {value} contradicts the run in {folder}, which has {wanted}: leave {as_typed(name)} out"
             )
     return options | {"out": folder, "resume": folder}
 
 
-def option(name):
-    """As it is typed."""
-    return f"--{name.replace('_', '-')}"
-
-
 def given_among(words, add_arguments):
-    """{option: value} of those that stand among `words`, without the defaults of the others."""
+    """{option: value} of the options that stand among `words`, without defaults."""
     parser = parser_of(add_arguments)
-    nothing = argparse.Namespace(**dict.fromkeys(vars(parser.parse_args([]))))  # what is there takes no default
+    nothing = argparse.Namespace(**dict.fromkeys(vars(parser.parse_args([]))))  # argparse gives no default to what is set
     return {name: value for name, value in vars(parser.parse_args(words, nothing)).items() if value is not None}
 
 

@@ -1,4 +1,4 @@
-"""The folder of one training run: refused where it cannot be, gone where the run came to nothing."""
+"""The folder of one training run, which is refused early where it cannot be made, and removed if nothing comes of the run."""
 
 import json
 import pathlib
@@ -9,12 +9,13 @@ import keras
 import tensorflow as tf
 
 import tfnn
+from tfnn import files
 
 NOT_SETTINGS = "run", "words", "resume", "command"
 
 
 class RunFolder:
-    """Makes the folder of a run; removes it again if the block raises before `keep()` and before the first checkpoint.
+    """Makes the folder of a run, and removes it if the block raises before `keep()` and before the first checkpoint.
 
     Args:
         resumed: whether the run goes on in a folder that is there.
@@ -37,7 +38,7 @@ class RunFolder:
         return self
 
     def keep(self):
-        """What is in the folder now is worth having, whatever follows."""
+        """Has the folder stay from now on, whatever follows."""
         self.kept = True
 
     def __exit__(self, kind, error, traceback):
@@ -62,9 +63,7 @@ class RunFolder:
 
     def write(self, name, content):
         """Writes JSON, whole or not at all."""
-        hidden = self.path / f".{name}"
-        hidden.write_text(json.dumps(content, indent=1, default=str) + "\n")
-        hidden.rename(self.path / name)
+        files.write(self.path / name, (json.dumps(content, indent=1, default=str) + "\n").encode())
 
 
 def check_writable(path):

@@ -1,7 +1,7 @@
 """Serve exported models over the KServe v2 protocol, REST and gRPC.
 
 The newest version of every bundle DIR/NAME/VERSION is served. A newer one that appears is loaded, warmed up and
-switched to while requests go on. Ctrl-C or SIGTERM end the server after what it has accepted is answered.
+switched to while requests go on. Ctrl-C or SIGTERM ends the server once it has answered what it has accepted.
 """
 
 import contextlib
@@ -17,27 +17,35 @@ OLDEST = (1, 7, 1)
 
 
 def add_arguments(parser):
-    parser.add_argument("directory", metavar="DIR", help="holds NAME/VERSION folders, as tfnn.export writes them")
-    parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default 127.0.0.1: this machine alone)")
+    parser.add_argument(
+        "directory", metavar="DIR", help="the folder that holds NAME/VERSION folders, as tfnn.export writes them"
+    )
+    parser.add_argument("--host", default="127.0.0.1", help="the address to listen on (default 127.0.0.1: this machine alone)")
     for name, port in (("http", 8080), ("grpc", 8081), ("metrics", 8082)):
-        parser.add_argument(f"--{name}-port", type=int, default=port, metavar="N", help=f"default {port}; 0 takes a free one")
+        parser.add_argument(
+            f"--{name}-port", type=int, default=port, metavar="N", help=f"the port (default {port}; 0 takes a free one)"
+        )
     parser.add_argument(
         "--batch-size",
         type=int,
         default=64,
         metavar="N",
-        help="most examples of a request, and of a batch (default 64)",
+        help="most examples in a request, and in a batch (default 64)",
     )
     parser.add_argument(
         "--batch-delay",
         type=float,
         default=0,
         metavar="MS",
-        help="how long a request waits for others although a worker is free (default 0: batches are what arrives meanwhile)",
+        help="how long a request waits for others although a worker is free (default 0: a batch is what came in the meantime)",
     )
-    parser.add_argument("--max-body", type=float, default=32, metavar="MB", help="longest request (default 32)")
+    parser.add_argument("--max-body", type=float, default=32, metavar="MB", help="the longest request (default 32)")
     parser.add_argument(
-        "--max-pixels", type=int, default=25_000_000, metavar="N", help="most pixels of a request's images (default 25000000)"
+        "--max-pixels",
+        type=int,
+        default=25_000_000,
+        metavar="N",
+        help="most pixels in the images of a request (default 25000000)",
     )
     parser.add_argument("--poll", type=float, default=1, metavar="S", help="seconds between looks for new versions (default 1)")
 
@@ -65,7 +73,7 @@ def run(arguments):
 
 @contextlib.contextmanager
 def logs_alone():
-    """Standard error is for the log: libraries for images write a line there for each damaged file that clients send."""
+    """Keeps all but the log off standard error, where image libraries write a line for each damaged file that clients send."""
     kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
     with open(kept, "w", buffering=1) as stream:
         logging.basicConfig(

@@ -1,23 +1,24 @@
-"""`tfnn transfer --demo`: what a backbone that knows the digits 0 to 4 is worth for the digits 5 to 9.
+"""`tfnn transfer --demo` shows what a backbone that knows the digits 0 to 4 is worth for the digits 5 to 9.
 
-For each seed a small ResNet is trained on the digits 0 to 4 in their quarter turns and mirror images, 40 classes, shifted,
-turned and zoomed a little: features of 5 classes alone tell little more than those apart. With n examples for each of the
-digits 5 to 9 its last 0, 1, 2 or 3 stages and a new head are retrained; the same network, from the weights that the backbone
-started with, is trained on the same examples. Neither augments them. What else knows how digits may vary is augmentation
-itself: a last arm trains from scratch on examples that are shifted, turned and zoomed as those of the backbone were.
+For each seed a small ResNet is trained on the digits 0 to 4 in their quarter turns and mirror images. These are 40 classes:
+features learnt from 5 classes alone can tell little more than those apart. The images are shifted, turned and zoomed a
+little. Then, with n examples for each of the digits 5 to 9, the last 0, 1, 2 or 3 stages of the network and a new head are
+retrained. For comparison, the same network is trained on the same examples from the weights that the backbone started with.
+Neither augments the examples. Augmentation, too, knows how digits may vary. So a last arm trains from scratch on examples
+that are shifted, turned and zoomed as those of the backbone were.
 
-All runs have equally many updates on equally many rows, n examples standing there 100 / n times, so that each arm is one
-graph, traced once. BatchNorm's moments have a memory of ten batches, as a run has only some hundred updates. The rate of each
-arm was chosen for n = 5 and 10, on images of the training and validation parts that the seeds 1000 to 1007 had not drawn.
+All runs have equally many updates on equally many rows, among which each of the n examples stands 100 / n times, so that
+each arm is one graph, traced once. BatchNorm's moments have a memory of ten batches, as a run has only some hundred updates.
+The rate of each arm was chosen for n = 5 and 10, on images of the training and validation parts that the seeds 1000 to 1007
+had not drawn.
 
-Found with 20 seeds (0 to 19): all stages retrained gain 7.3 ± 1.7 points over training from scratch at n = 5, 5.1 ± 1.0 at
+With 20 seeds (0 to 19), retraining all stages gains 7.3 ± 1.7 points over training from scratch at n = 5, 5.1 ± 1.0 at
 n = 10 and 1.2 ± 0.2 at n = 100; over scratch with augmentation 2.3 ± 1.5, 1.8 ± 1.0 and 2.3 ± 0.8. The best number of stages
 rises with n: one at n = 1, two at n = 2, all from n = 5 on, by less than the noise among those three; the head alone gains
 14.7 ± 4.8 at n = 1 and loses 2.3 ± 0.6 at n = 100. scikit-learn's logistic regression on the same pixels has 89.2% at n = 5,
 91.8% at n = 10 and 96.3% at n = 100.
 """
 
-import contextlib
 import dataclasses
 import math
 import pathlib
@@ -25,13 +26,13 @@ import statistics
 
 import keras
 import numpy as np
-import tensorflow as tf
 
 import tfnn
 from tfnn import random
+from tfnn.cli.drawing import check_drawable
 from tfnn.cli.run_folder import check_writable
-from tfnn.cli.threads import intra_op_threads
-from tfnn.diagnose.plot import check_kind, new_figure, save
+from tfnn.cli.threads import intra_op_threads, set_threads
+from tfnn.diagnose.plot import new_figure, save
 from tfnn.diagnose.table import aligned
 from tfnn.internals.layers import layers_of
 from tfnn.transfer import classifier
@@ -52,8 +53,8 @@ BATCH = 32
 def run(options):
     if options.out:
         check_writable(pathlib.Path(options.out))
-        drawable()
-    set_threads()
+        check_drawable("transfer.png")
+    set_threads(intra_op_threads(BATCH, (8, 8, 1)))
     outcome = demo(range(options.seed, options.seed + SEEDS), tell=lambda line: print(line, flush=True))
     print(outcome)
     if options.out:
@@ -64,25 +65,13 @@ def run(options):
     return 0
 
 
-def drawable():
-    try:
-        check_kind(pathlib.Path("transfer.png"), new_figure(1, 1))
-    except ImportError as error:
-        raise ValueError(str(error)) from None
-
-
-def set_threads():
-    with contextlib.suppress(RuntimeError):  # TensorFlow runs already, with the threads that it has
-        tf.config.threading.set_intra_op_parallelism_threads(intra_op_threads(BATCH, (8, 8, 1)))
-
-
 def demo(seeds, counts=COUNTS, arms=ARMS, tell=lambda line: None):
     """Accuracies on the test part of all arms, with all numbers of examples, for all seeds.
 
     Args:
-        seeds: of the first weights, the examples that are drawn, and their order.
-        counts: n, divisors of 100.
-        arms: of `ARMS`.
+        seeds: they set the first weights, the examples that are drawn, and their order.
+        counts: values of n, divisors of 100.
+        arms: some of `ARMS`.
         tell: called with a line for each step.
 
     Returns:
@@ -135,7 +124,7 @@ def turned_and_mirrored(x, y):
 
 
 def drawn(part, n, seed):
-    """n examples for each class, as often as gives `5 · max(COUNTS)` rows; those of a larger n hold those of a smaller."""
+    """n examples for each class, repeated to `5 · max(COUNTS)` rows. Examples of a smaller n are among those of a larger."""
     x, y = part
     order = random.permutation(len(y), seed=seed, epoch=0)
     rows = np.concatenate([order[y[order] == label][:n] for label in range(5)])
@@ -165,13 +154,13 @@ def body_weights(model):
 
 
 class Learner:
-    """A classifier that is trained again and again, from weights of its body that are given, in one trace.
+    """A classifier that is trained again and again in one trace, each time from given weights of its body.
 
     Args:
-        classes: how many.
+        classes: the number of classes.
         unfreeze: how many of the last stages are trained, or "all".
-        rate: η of Adam at the first update; half a cosine takes it to 0.
-        rows, epochs: of a training.
+        rate: η of Adam at the first update, which falls to 0 as half a cosine.
+        rows, epochs: of each training.
         augment: whether images are shifted, turned and zoomed.
     """
 
@@ -217,13 +206,13 @@ class Outcome:
         return self.accuracies[self.arms.index(arm), self.counts.index(n)]  # (seeds,)
 
     def gain(self, arm, n, other=SCRATCH):
-        """(mean, half of the 95 % interval) of arm − other, of the same seeds."""
+        """(mean, half of the 95 % interval) of arm − other with the same seeds."""
         return interval(self.of(arm, n) - self.of(other, n))
 
     def best(self, n):
-        """Numbers of stages whose mean is the highest, or within a standard error of it, that of the paired difference.
+        """The numbers of stages whose mean accuracy is the highest, or within a standard error of the paired difference of it.
 
-        The highest comes first. As in the one-standard-error rule (Breiman et al. 1984, section 3.4.3).
+        The highest comes first. This is the one-standard-error rule (Breiman et al. 1984, section 3.4.3).
         """
         stages = sorted((arm for arm in self.arms if arm in TRANSFERS), key=lambda arm: -self.of(arm, n).mean())
         behind = {arm: self.of(stages[0], n) - self.of(arm, n) for arm in stages}
@@ -269,7 +258,7 @@ def student(freedom):
 
 
 def plot(outcome):
-    """Accuracy over n, a line for each arm; below it the gain over training from scratch."""
+    """Draws accuracy over n with a line for each arm, and below it the gain over training from scratch."""
     figure = new_figure(8, 7)
     above, below = figure.subplots(2, sharex=True, height_ratios=(3, 2))
     for index, arm in enumerate(outcome.arms):

@@ -1,4 +1,4 @@
-"""What `tfnn transfer` does with its options, as a few calls that any program can make."""
+"""The steps of `tfnn transfer`, as a few calls that any program can make."""
 
 import pathlib
 
@@ -6,8 +6,8 @@ import keras
 
 import tfnn
 from tfnn import transfer
-from tfnn.cli import augmentation_options, recipe, train
-from tfnn.cli.export import labels_in
+from tfnn.cli import augmentation_options, recipe
+from tfnn.cli.reading import read_data, read_labels
 from tfnn.data import balanced_class_weight, rgb
 from tfnn.data.load import NAMED
 from tfnn.transfer.weights import source
@@ -17,7 +17,10 @@ WEIGHTS = "imagenet", "none"
 
 
 def find_weights(options, known):
-    """Refuses weights that are not to be had; downloads ImageNet's where the size of the images is known without the data."""
+    """Refuses weights that cannot be had.
+
+    ImageNet's are downloaded now if the size of the images is known without the data.
+    """
     if options.weights not in WEIGHTS:
         source(options.weights)
     elif options.weights == "imagenet" and (options.image_size or of_files(options.data)):
@@ -26,14 +29,17 @@ def find_weights(options, known):
 
 
 def of_files(data):
-    """Whether `--data` is images in files, which take the size that they are asked for; arrays have their own."""
+    """Tells whether `--data` is images in files, which are read at any size; arrays have a size of their own."""
     return data not in NAMED and (pathlib.Path(data).is_dir() or pathlib.Path(data).suffix.lower() == ".csv")
 
 
 def read(options, known):
-    """The data in the form that the backbone takes: files at its own size, arrays at theirs, or at its smallest."""
+    """The data in the form that the backbone takes.
+
+    Without --image-size, files are read at the backbone's own size. Arrays keep theirs, or get the smallest that it takes.
+    """
     size = options.image_size or known.input_size
-    data = train.read(options, image_size=(size, size), class_names=labels_in(options.labels))
+    data = read_data(options, image_size=(size, size), class_names=read_labels(options.labels))
     if not options.image_size and not data.train.files:
         return rgb(data, tuple(max(known.minimum_size, side) for side in data.image_shape[:2]))
     options.image_size = size
@@ -41,7 +47,7 @@ def read(options, known):
 
 
 def examples(part):
-    """What `tfnn.fit` reads of a part."""
+    """The images and labels of a part, as `tfnn.fit` reads them."""
     return part.x, part.y
 
 
@@ -77,7 +83,7 @@ def train_stages(model, data, options, callbacks=(), verbose=0, resume=None):
 
 
 def cache(options):
-    """What keeps features while the head is trained alone, or None."""
+    """The `FeatureCache` for the time while the head is trained alone, or None."""
     if options.cache == "none" or 0 not in options.plan.values():
         return None
     directory = None if options.cache == "memory" else options.cache

@@ -1,13 +1,13 @@
-"""`--unfreeze`: how many of a backbone's last stages are trained from which epoch on."""
+"""`--unfreeze` says how many of a backbone's last stages are trained from which epoch on."""
 
 from tfnn import transfer
 
 
 def advised(options, data, stages):
-    """The plan where nobody gave one.
+    """The plan for a run without `--unfreeze`.
 
-    What a backbone has learnt is kept the more of, the fewer examples there are (`tfnn.transfer.advise`). One that starts at
-    random has learnt nothing: all of it is trained from the start.
+    The fewer examples there are, the more stages stay frozen (`tfnn.transfer.advise`). A backbone with random weights has
+    learnt nothing, so all of it is trained from the start.
     """
     if options.weights == "none":
         return {0: "all"}
@@ -16,13 +16,15 @@ def advised(options, data, stages):
 
 
 def head_first(stages, epochs):
-    """The head alone for the first half of the epochs, then the last stages with it: {epoch: stages}."""
+    """The plan {epoch: stages} that trains the head alone for the first half of the epochs, then the last stages with it."""
     half = -(-epochs // 2)
     return {0: 0} if stages == 0 or half == epochs else {0: 0, half: stages}
 
 
 def plan_of(text, epochs, stages):
-    """{epoch: stages} of what was typed: "0", "2", "all", or a plan of its own, "10:1,15:all", before which the head is alone.
+    """The plan {epoch: stages} that was typed: a number such as "2", "all", or a plan such as "10:1,15:all".
+
+    Until the first epoch of a plan, the head is trained alone.
 
     Raises:
         ValueError: for other words, epochs that the run does not have, and more stages than there are.
@@ -41,14 +43,14 @@ def plan_of(text, epochs, stages):
         if not 0 <= epoch < epochs:
             raise ValueError(f"--unfreeze {text}: a run of {epochs} epochs takes 0 to {epochs - 1} before a colon, got {epoch}")
     if ":" in text:
-        return {0: 0} | plan  # which a classifier starts with: the features of the network are then computed once
+        return {0: 0} | plan  # until then the network is frozen, and its features are computed once
     if epochs == 1 and plan[0]:
         raise ValueError(f"--unfreeze {text}: no epoch follows that of the head; give --epochs 2, or --unfreeze 0:{text}")
     return head_first(plan[0], epochs)
 
 
 def words(plan, names):
-    """Which stages are trained when, in one line. Epochs count from 1, as in Keras's lines on them."""
+    """Says in one line which stages are trained when. Epochs count from 1, as in what Keras prints."""
     told = []
     for epoch, number in plan.items():
         trained = names if number == "all" else names[len(names) - number :]
