@@ -17,7 +17,7 @@ def caffe(x):
 
 
 def inside(x):
-    """x; the network's own first layers preprocess it."""
+    """The network's own first layers do it."""
     return x
 
 
