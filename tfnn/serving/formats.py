@@ -102,7 +102,7 @@ def check(format, directory, signatures, embedding, freeze):
         return
     if embedding is not None or not freeze or signatures not in (None, ["raw"], ("raw",)):
         raise ValueError(
-            f"format={format!r} has the signature raw alone, frozen: embedding, freeze=False and others it has not"
+            f"format={format!r} has the signature raw alone, frozen: leave out signatures, embedding and freeze=False"
         )
     versions(format)
 

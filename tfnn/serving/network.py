@@ -84,7 +84,7 @@ def embedding_of(model, layer):
         except ValueError:
             raise ValueError(f"embedding={layer!r}: the model {model.name} has no layer of that name") from None
     if not isinstance(tensor, keras.KerasTensor):
-        raise ValueError(f"embedding={layer!r}: the layer has several tensors there; name one that has one output")
+        raise ValueError(f"embedding={layer!r}: this layer has several tensors; name a layer with one output")
     return tensor
 
 

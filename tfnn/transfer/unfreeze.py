@@ -98,5 +98,5 @@ def build(optimizer, groups, model):
     except ValueError:
         raise ValueError(
             f"optimizer {parts[0].name!r} was built for fewer stages than the plan of Unfreeze trains, and Keras's optimizers"
-            " take none in later: compile the model anew, or with one of tfnn.optimizers"
+            " cannot add any later: compile the model anew, or with one of tfnn.optimizers"
         ) from None

@@ -95,7 +95,7 @@ def parsed(received, header):
     """Parses an InferenceRequest from JSON, or from `header` bytes of JSON followed by tensors (binary extension)."""
     end = len(received) if header is None else int(header) if header.isdecimal() and len(header) < 12 else -1
     if not 0 <= end <= len(received):
-        raise Refused(f"{BINARY}: {header[:20]!r} is no length of a part of a body of {len(received)} bytes")
+        raise Refused(f"{BINARY}: {header[:20]!r} must be a number of bytes, at most the {len(received)} of the body")
     try:
         content = orjson.loads(received[:end])
     except orjson.JSONDecodeError as error:
@@ -119,7 +119,7 @@ def attach(content, binary):
         if size is None:
             continue
         if not isinstance(size, int) or not 0 <= size <= len(binary) - place:
-            raise Refused(f"binary_data_size {size!r} is not what {len(binary) - place} bytes hold")
+            raise Refused(f"binary_data_size {size!r} must be an integer, at most the {len(binary) - place} bytes left")
         tensor["data"] = binary[place : place + size]
         place += size
     if place < len(binary):
