@@ -8,6 +8,8 @@ import unittest
 
 import pytest
 
+from tests.needs import has, needs_keras
+
 
 @contextlib.contextmanager
 def conftest_of_keras():
@@ -33,6 +35,8 @@ def keras_tests(module, excepted=(), **parts):
         excepted: names of tests that are left out; say why beside the call.
         parts: name in the module to tfnn's class, or namespace.
     """
+    if not has("3.15"):
+        return {"test_keras_s_own": needs_keras("3.15", "its own tests in its wheel")(lambda: None)}
     name = f"keras.src.{module}"
     with conftest_of_keras():
         sys.modules.pop(name, None)  # a copy of its own for each set of parts

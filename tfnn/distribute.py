@@ -1,4 +1,4 @@
-"""Where a run takes place: a `tf.distribute` strategy by name, of one device for now."""
+"""Choose the device of a run by name, as a `tf.distribute` strategy; for now a strategy has one device."""
 
 import tensorflow as tf
 
@@ -9,11 +9,11 @@ def strategy(name="auto"):
     """A strategy of one device; build and compile the model in its `scope()`.
 
     Args:
-        name: "cpu", "gpu" (the first), "tpu" (that of this machine), or "auto": a TPU if there is one, else what
-            TensorFlow chooses, a GPU before a CPU.
+        name: "cpu", "gpu" (the first one), "tpu" (the one of this machine), or "auto": a TPU if there is one, otherwise
+            TensorFlow's own choice, which is a GPU before a CPU.
 
     Raises:
-        ValueError: for an unknown name, or a device that this TensorFlow does not see.
+        ValueError: for an unknown name, or for a device that TensorFlow does not find here.
 
     Example:
         >>> with tfnn.distribute.strategy("auto").scope():
@@ -34,7 +34,11 @@ def strategy(name="auto"):
 
 
 def device_type(strategy):
-    """ "TPU", "GPU" or "CPU": where the steps of a strategy run."""
+    """The type of device on which the steps of a strategy run: "TPU", "GPU" or "CPU".
+
+    Example:
+        >>> tfnn.distribute.device_type(tfnn.distribute.strategy("cpu"))  # 'CPU'
+    """
     if isinstance(strategy, tf.distribute.TPUStrategy):
         return "TPU"
     if isinstance(strategy, tf.distribute.OneDeviceStrategy):

@@ -1,6 +1,7 @@
-"""The metrics of a compiled model that are means: their value on one batch follows from two readings.
+"""Finds the metrics of a compiled model that are means, so that their value on a single batch can be read.
 
-Σ and n of a `keras.metrics.Mean` grow over an epoch; what a batch added is (Σ' − Σ)/(n' − n).
+The sum Σ and the count n of a `keras.metrics.Mean` grow over an epoch. Read before and after a batch, they give the mean
+over that batch alone: (Σ' − Σ)/(n' − n).
 """
 
 import keras
@@ -11,7 +12,8 @@ from tfnn.internals.compiled import loss_mean, metrics_of
 def means_of(model):
     """{name in the logs: metric} of the metrics given to `compile` whose result is Σ/n, the loss left out.
 
-    A metric such as `AUC` or `RootMeanSquaredError` is none: what a batch added to it is not its value on that batch.
+    `AUC` and `RootMeanSquaredError`, for example, are left out: the change that a batch makes to them is not their value on
+    that batch.
     """
     found = {}
     for output, metric in metrics_of(model):

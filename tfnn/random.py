@@ -1,4 +1,4 @@
-"""Randomness as a function of (seed, epoch, example): a run repeats bit for bit, and any point of it can be entered anew."""
+"""Random numbers as a function of (seed, epoch, example): a run repeats bit for bit, and can be resumed at any point."""
 
 import contextlib
 import contextvars
@@ -13,9 +13,12 @@ _scope = contextvars.ContextVar("tfnn_random_scope", default=None)
 def permutation(rows, seed, epoch):
     """The order of `rows` examples in one epoch: an int32 array (rows,), the same on every device and machine.
 
-    Drawn on the host from the Philox counter generator (Salmon et al. 2011) with (seed, epoch) as its key. For a million
-    rows that takes 17 ms, where TensorFlow takes over 100 ms to sort as many stateless uniform numbers (its
-    `StatelessShuffle` has no XLA kernel). `RandomState`'s algorithms are frozen; those of `Generator` may change.
+    It is drawn on the host from the Philox counter generator (Salmon et al. 2011) with (seed, epoch) as its key. A million
+    rows take 17 ms; to sort as many stateless uniform numbers, TensorFlow takes over 100 ms (its `StatelessShuffle` has no
+    XLA kernel). `RandomState` is used because its algorithms are frozen; those of `Generator` may change.
+
+    Example:
+        >>> order = tfnn.random.permutation(1000, seed=1, epoch=0)
     """
     return np.random.RandomState(np.random.Philox(key=[seed, epoch])).permutation(rows).astype(np.int32)
 
@@ -24,12 +27,16 @@ def permutation(rows, seed, epoch):
 def scope(seed, epoch, examples):
     """Inside the block, random layers draw for each example as a function of (seed, epoch, example).
 
-    The draws of a block are numbered, so that two layers do not get the same numbers. Not by the layers' names, which Keras
-    counts up: the same model, built again, would draw others.
+    The draws of a block are numbered, so that two layers do not get the same random numbers. The layers' names would not do:
+    Keras counts them up, and the same model, built again, would draw other numbers.
 
     Args:
         seed, epoch: int32 scalars, numbers or tensors.
         examples: an int32 tensor (B,), the positions of the batch's examples in the training data.
+
+    Example:
+        >>> with tfnn.random.scope(seed=1, epoch=0, examples=tf.range(32)):
+        ...     dropped = tfnn.layers.Dropout(0.5)(tf.ones((32, 8)), training=True)
     """
     token = _scope.set((seed, epoch, examples, itertools.count()))
     try:
@@ -39,19 +46,27 @@ def scope(seed, epoch, examples):
 
 
 def in_scope():
+    """Whether a `scope` is open.
+
+    Example:
+        >>> tfnn.random.in_scope()  # False
+    """
     return _scope.get() is not None
 
 
 def uniforms(rows, count, seed_generator):
-    """Numbers in [0, 1), float32 (rows, count): in a `scope` a function of it and the example, else of a fresh seed.
+    """Uniform numbers in [0, 1), float32 (rows, count): a function of the `scope` and the example, or else of a fresh seed.
 
-    Each number has a counter and a key of its own, so it does not matter how examples are gathered into batches, nor
-    whether the draw runs eagerly, in a graph or under XLA.
+    Each number has its own counter and key. So it matters neither how examples are gathered into batches, nor whether the
+    draw runs eagerly, in a graph or under XLA.
 
     Args:
         rows: examples, an int or a scalar tensor.
         count: numbers for each example, an int.
-        seed_generator: a `keras.random.SeedGenerator`, asked where no scope is open.
+        seed_generator: a `keras.random.SeedGenerator`, which gives the seed where no scope is open.
+
+    Example:
+        >>> u = tfnn.random.uniforms(32, 2, keras.random.SeedGenerator(1))  # (32, 2)
     """
     current = _scope.get()
     if current is None:

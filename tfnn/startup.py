@@ -1,4 +1,4 @@
-"""What comes before all other imports: it says what is missing, and keeps the command line quiet meanwhile."""
+"""Runs before all other imports: it reports what is missing, and keeps the command line quiet while TensorFlow loads."""
 
 import importlib.metadata
 import importlib.util
@@ -18,12 +18,12 @@ COMMAND_LINE = pathlib.Path(sys.argv[0]).name == "tfnn" or sys.orig_argv[1:3] ==
 
 
 def begin():
-    """Raises ImportError without a TensorFlow and a Keras that serve, or where that is configured for another backend.
+    """Raises ImportError if TensorFlow or Keras is missing or too old, or if Keras is configured for another backend.
 
-    The package is imported before the code of its command can run, so what that needs at import stands here, too.
+    The package is imported before the code of its command can run, so what the command needs at import is done here, too.
     """
     if COMMAND_LINE:
-        signal.signal(signal.SIGINT, signal.SIG_DFL)  # there is nothing to save yet; `main` takes over
+        signal.signal(signal.SIGINT, signal.SIG_DFL)  # there is nothing to save yet; later `main` handles it
     if importlib.util.find_spec("tensorflow") is None:
         refuse('tfnn needs TensorFlow, which is missing. Type: pip install "tfnn[cpu]" (or tfnn[gpu], tfnn[tpu])')
     for name in DISTRIBUTIONS:
@@ -42,8 +42,8 @@ def begin():
 
 
 def check_keras(version):
-    """Refuses a Keras that is too old, and warns of one that is newer than what was read."""
-    if version is None:  # a nightly build, under another name; or none, which the imports say
+    """Refuses a Keras that is too old, and warns of one that is newer than those that tfnn was written for."""
+    if version is None:  # a nightly build under another name, or no Keras, which the imports will report
         return
     if minor(version) < OLDEST_KERAS:
         refuse(f"tfnn needs Keras 3.12 or later, found {version}. Type: pip install -U keras")
@@ -60,7 +60,7 @@ def minor(version):
 
 
 def refuse(message):
-    """An ImportError; on the command line one line and exit code 2."""
+    """Raises ImportError; on the command line it prints one line and exits with code 2."""
     if COMMAND_LINE:
         print(f"tfnn: error: {message}", file=sys.stderr)
         sys.exit(2)
@@ -68,7 +68,7 @@ def refuse(message):
 
 
 def import_quietly():
-    """TensorFlow writes to the process's standard error as it is loaded, before it heeds any setting."""
+    """Imports TensorFlow without its standard error, to which it writes while it loads, before it reads any setting."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, 2)
@@ -88,12 +88,12 @@ def installed_version(name):
 
 
 def configured_backend():
-    """Keras's backend, found as Keras finds it, but without importing Keras, which fails where that backend is missing."""
+    """Keras's backend, found as Keras does, but without importing Keras: that fails if the backend is not installed."""
     if "keras" in sys.modules:
         return sys.modules["keras"].config.backend()
     settings = pathlib.Path(os.environ.get("KERAS_HOME", pathlib.Path.home() / ".keras"), "keras.json")
     try:
         stored = json.loads(settings.read_text()).get("backend")
-    except (OSError, ValueError):  # Keras passes over a file that is missing or damaged
+    except (OSError, ValueError):  # Keras ignores a file that is missing or damaged
         stored = None
     return os.environ.get("KERAS_BACKEND") or stored or "tensorflow"

@@ -1,4 +1,4 @@
-"""Sees, and may replace, what the layers of a model give while it runs."""
+"""Observes, and may replace, the outputs of a model's layers while it runs."""
 
 import contextlib
 import functools
@@ -6,9 +6,9 @@ import functools
 
 @contextlib.contextmanager
 def replaced_calls(layers, replace):
-    """Inside the block each layer of `layers` runs `replace(layer, call)` in place of `call`, its own."""
+    """Inside the block each layer of `layers` runs `replace(layer, call)` in place of its own method `call`."""
     with contextlib.ExitStack() as stack:
-        for layer in layers:  # past Keras's tracking: the instance's `call` hides the class's until the block ends
+        for layer in layers:  # avoids Keras's tracking; until the block ends the instance's `call` hides the class's
             object.__setattr__(layer, "call", functools.wraps(layer.call)(replace(layer, layer.call)))
             stack.callback(object.__delattr__, layer, "call")
         yield

@@ -145,19 +145,28 @@ REFUSED = {
     "by": (lambda: BatchSizeScheduler({}, by="step"), "by='step' must be 'epoch' or 'update'"),
     "mode": (lambda: BatchSizeScheduler({}, mode="grow"), "mode='grow' must be"),
     "kind": (lambda: BatchSizeScheduler(64), "schedule=64 must be a dict {epoch: batch size} or a function"),
-    "fraction": (lambda: BatchSizeScheduler({0: 1.5}), "must be an integer, got 1.5"),
-    "truth": (lambda: BatchSizeScheduler({0: True}), "the batch size from epoch 0 on must be an integer, got True"),
-    "not positive": (lambda: BatchSizeScheduler({2: 0}), "must be positive, got 0"),
-    "no time": (lambda: BatchSizeScheduler({"a": 3}, "update"), "an update of the schedule must be an integer, got 'a'"),
-    "before the start": (lambda: BatchSizeScheduler({-1: 3}), "must be at least 0, got -1"),
+    "fraction": (lambda: BatchSizeScheduler({0: 1.5}), "must be a positive integer, got 1.5"),
+    "truth": (lambda: BatchSizeScheduler({0: True}), "the batch size from epoch 0 on must be a positive integer, got True"),
+    "not positive": (lambda: BatchSizeScheduler({2: 0}), "must be a positive integer, got 0"),
+    "no time": (
+        lambda: BatchSizeScheduler({"a": 3}, "update"),
+        "an update of the schedule must be an integer of at least 0, got 'a'",
+    ),
+    "before the start": (lambda: BatchSizeScheduler({-1: 3}), "must be an integer of at least 0, got -1"),
 }
 REFUSED_IN_A_RUN = {
     "below the micro-batch": (BatchSizeScheduler({0: 8, 99: 3}), "batch size 3 must be between the micro-batch of 4"),
     "above the data": (BatchSizeScheduler({99: 45}, "update"), "batch size 45 must be between .* the 44 training examples"),
     "above the data, larger batches": (BatchSizeScheduler({99: 45}, mode="rebatch"), "between 1 and the 44 training"),
-    "a fraction": (BatchSizeScheduler(lambda update: update + 4.5, "update"), "size of update 0 must be an integer, got 4.5"),
-    "several": (BatchSizeScheduler(lambda epoch: np.array([4, 8])), "of epoch 0 must be an integer, got array"),
-    "a falling schedule": (BatchSizeScheduler(tfnn.schedules.Cosine(8.0, 10)), "of epoch 1 must be an integer, got 7.8"),
+    "a fraction": (
+        BatchSizeScheduler(lambda update: update + 4.5, "update"),
+        "size of update 0 must be a positive integer, got 4.5",
+    ),
+    "several": (BatchSizeScheduler(lambda epoch: np.array([4, 8])), "of epoch 0 must be a positive integer, got array"),
+    "a falling schedule": (
+        BatchSizeScheduler(tfnn.schedules.Cosine(8.0, 10)),
+        "of epoch 1 must be a positive integer, got 7.8",
+    ),
 }
 
 

@@ -148,7 +148,7 @@ def test_a_missing_entry_is_told_once_in_a_run():
     callback = ReduceLROnPlateau("val_los")
     with pytest.warns(UserWarning, match=r"ReduceLROnPlateau does nothing: monitor='val_los' is not in the logs") as told:
         train(tfnn.fit, compiled("sgd"), callback, epochs=3)
-    assert len(told) == 1
+    assert [each.category for each in told].count(UserWarning) == 1  # an older Keras has warnings of NumPy's
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         callback.on_epoch_end(0, {"loss": 1.0})

@@ -6,6 +6,7 @@ import pytest
 import tensorflow as tf
 
 import tfnn
+from tests.needs import MULTI_OPTIMIZER
 from tfnn.callbacks import LearningRateScheduler, ReduceLROnPlateau
 from tfnn.callbacks.steered_rate import SteeredRate, make_settable, rate_of, rescale, set_rate
 
@@ -135,6 +136,7 @@ def test_the_rate_of_a_variable_of_the_users_is_set_in_it():
 
 
 @EACH_FIT
+@MULTI_OPTIMIZER
 def test_each_optimizer_of_several_is_set(fit):
     parts = tfnn.optimizers.SGD(tfnn.schedules.Cosine(0.1, 9), name="a"), keras.optimizers.Adam(0.1, name="b")
     optimizers = iter(parts)
@@ -147,6 +149,7 @@ def test_each_optimizer_of_several_is_set(fit):
     assert history["learning_rate_a"] == pytest.approx([0.05, 0.025])
 
 
+@MULTI_OPTIMIZER
 def test_optimizers_that_are_not_known_yet_are_asked_for():
     model = compiled(keras.optimizers.MultiOptimizer(lambda variable: keras.optimizers.SGD(0.1)))
     with pytest.raises(ValueError, match=r"does not know yet .* call optimizer.build\(model.trainable_variables\) before"):

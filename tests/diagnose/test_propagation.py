@@ -10,6 +10,7 @@ import pytest
 import tensorflow as tf
 
 import tfnn
+from tests.needs import MULTI_OPTIMIZER
 from tfnn.diagnose import propagation
 
 RANDOM = np.random.RandomState(0)
@@ -360,12 +361,16 @@ def test_a_weight_that_was_unfrozen_joins_an_optimizer_of_ours():
     assert len(model.optimizer.variables) == 2 + 2 * 2
 
 
-def test_a_schedule_in_epochs_and_several_optimizers_have_a_rate():
+def test_a_schedule_in_epochs_has_a_rate():
     schedule = tfnn.schedules.InEpochs(tfnn.schedules.Cosine(0.1, 4))
     model = compiled(keras.layers.Dense(3, "softmax"), optimizer=tfnn.optimizers.SGD(schedule))
     assert propagation(model, (X, Y)).learning_rate == pytest.approx(0.1)
     tfnn.fit(model, X, Y, epochs=2, verbose=0)
     assert propagation(model, (X, Y)).learning_rate == pytest.approx(0.05)
+
+
+@MULTI_OPTIMIZER
+def test_several_optimizers_have_a_rate():
     several = keras.optimizers.MultiOptimizer(keras.optimizers.OptimizerMap(tfnn.optimizers.SGD(0.2)))
     assert propagation(compiled(keras.layers.Dense(3, "softmax"), optimizer=several), (X, Y)).learning_rate == pytest.approx(
         0.2

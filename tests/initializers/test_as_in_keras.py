@@ -6,6 +6,7 @@ import keras
 import numpy as np
 import pytest
 
+from tests.needs import has
 from tfnn import initializers
 
 OURS = {name: part for name, part in vars(initializers).items() if inspect.isclass(part)}
@@ -19,7 +20,9 @@ def test_every_class_of_keras_is_here():
 @pytest.mark.parametrize("name", BOTH)
 def test_keras_s_arguments_come_first_with_their_defaults(name):
     ours, theirs = (inspect.signature(getattr(family, name)).parameters for family in (initializers, keras.initializers))
+    lacking = set() if has("3.15") else {"input_axes", "output_axes"}
     kept = [parameter for parameter in ours.values() if parameter.kind is not parameter.KEYWORD_ONLY]
+    kept = [parameter for parameter in kept if parameter.name not in lacking]
     assert [str(parameter) for parameter in kept] == [str(parameter) for parameter in theirs.values()]
 
 

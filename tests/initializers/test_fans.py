@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from tests.needs import INPUT_AXES
 from tfnn import initializers
 from tfnn.initializers.fans import fans
 
@@ -116,6 +117,7 @@ def test_a_stride_of_2_takes_a_scale_of_4(scale, kept):
     assert (excess(through(layer, (10, 20, 20, 32), "fan_out"), layer.kernel) < 5) == kept
 
 
+@INPUT_AXES
 def test_heads_of_attention_get_the_fans_of_their_equation():
     """`EinsumDense` sets the axes of the initializers that it knows by `isinstance`: of 64 inputs, not of 64 · 8."""
     layer = layers.MultiHeadAttention(8, 16, kernel_initializer=initializers.LecunNormal(seed=1))

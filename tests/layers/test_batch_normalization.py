@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from tests.needs import RENORM
 from tfnn.layers import BatchNormalization, batch_normalization
 
 
@@ -50,7 +51,7 @@ def test_the_moving_variance_is_biased_unlike_the_kernels():
         ((6, 4, 4, 3), {"center": False}),
         ((6, 5), {}),
         ((6, 3, 4, 4), {"axis": 1}),
-        ((6, 4, 4, 3), {"renorm": True}),
+        pytest.param((6, 4, 4, 3), {"renorm": True}, marks=RENORM),
     ],
 )
 def test_output_gradients_and_statistics_are_keras_s(shape, options):
@@ -148,7 +149,7 @@ def test_one_trace_takes_any_number_of_ghosts():
         ({"virtual_batch_size": 0}, "virtual_batch_size=0 must be"),
         ({"virtual_batch_size": 2.5}, "virtual_batch_size=2.5 must be"),
         ({"virtual_batch_size": 4, "synchronized": True}, "synchronized=True exclude"),
-        ({"virtual_batch_size": 4, "renorm": True}, "renorm=True exclude"),
+        pytest.param({"virtual_batch_size": 4, "renorm": True}, "renorm=True exclude", marks=RENORM),
     ],
 )
 def test_refuses(options, message):

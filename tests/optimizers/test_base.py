@@ -10,6 +10,7 @@ import pytest
 import tensorflow as tf
 
 import tfnn
+from tests.needs import MULTI_OPTIMIZER
 from tfnn.optimizers import LAMB, LARS, SGD, Adagrad, Adam, AdamW, RMSprop
 
 CLASSES = SGD, Adagrad, RMSprop, Adam, AdamW, LARS, LAMB
@@ -449,6 +450,7 @@ def test_a_subclass_overrides_the_step_or_the_rule(tmp_path):
         np.testing.assert_array_equal(a.numpy(), b.numpy())
 
 
+@MULTI_OPTIMIZER
 def test_several_optimizers_on_one_model():
     """Each with its own weights: by hand, and by Keras's MultiOptimizer under both kinds of fit."""
     mapped = lambda: keras.optimizers.MultiOptimizer(keras.optimizers.OptimizerMap(SGD(0.1, 0.9), {".*first.*": Adam(0.01)}))

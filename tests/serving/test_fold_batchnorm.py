@@ -10,6 +10,7 @@ import tensorflow as tf
 from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
 
 import tfnn
+from tests.needs import RENORM
 from tfnn.serving import fold_batchnorm
 from tfnn.serving.fold_batchnorm import input_specs
 
@@ -109,7 +110,10 @@ def test_the_layer_takes_over(name, bias):
     assert sum(v.numpy().size for v in network.variables) == model.layers[0].count_params() + biases
 
 
-@pytest.mark.parametrize("flags", ({}, {"scale": False}, {"center": False}, {"epsilon": 0.5}, {"renorm": True}), ids=str)
+FLAGS = [{}, {"scale": False}, {"center": False}, {"epsilon": 0.5}, pytest.param({"renorm": True}, marks=RENORM)]
+
+
+@pytest.mark.parametrize("flags", FLAGS, ids=str)
 @pytest.mark.parametrize("norm", (L.BatchNormalization, BatchNorm))
 def test_norms_of_keras_and_of_tfnn(norm, flags):
     check(keras.Sequential([keras.Input(IMAGES), L.Conv2D(6, 3), norm(**flags)]), folded=1, tolerance=2e-6)

@@ -14,6 +14,7 @@ import ml_dtypes
 import numpy as np
 import pytest
 
+import tfnn
 from tfnn.training.resume import checkpoint
 from tfnn.training.resume.checkpoint import Damaged, name_of, names, newest, prune, read, write
 
@@ -37,9 +38,10 @@ def hidden(directory):
 
 
 def python(code, *arguments, **options):
-    """A process with the module on its own, which needs no TensorFlow: it starts at once."""
+    """A process with the module and its locks alone, which need no TensorFlow: it starts at once."""
     environment = {**os.environ, "PYTHONPATH": str(pathlib.Path(checkpoint.__file__).parent)}
-    return subprocess.Popen([sys.executable, "-c", code, *map(str, arguments)], env=environment, text=True, **options)
+    package = f"import sys, types; tfnn = sys.modules['tfnn'] = types.ModuleType('tfnn'); tfnn.__path__ = {tfnn.__path__}\n"
+    return subprocess.Popen([sys.executable, "-c", package + code, *map(str, arguments)], env=environment, text=True, **options)
 
 
 # What is written is read
@@ -264,8 +266,8 @@ def test_a_checkpoint_whose_replacement_never_came_is_put_back(tmp_path):
 
 HOLD = """
 import pathlib, sys
-from checkpoint import lock
-with lock(pathlib.Path(sys.argv[1])):
+from checkpoint import LOCK, lock
+with lock(pathlib.Path(sys.argv[1]) / LOCK):
     print("held", flush=True)
     sys.stdin.read()
 """

@@ -16,6 +16,7 @@ import pytest
 import tensorflow as tf
 
 import tfnn
+from tests.needs import MULTI_OPTIMIZER
 from tests.training import killed
 from tests.training.models import OwnTrainStep, Unbuilt
 from tfnn.callbacks import Checkpoint
@@ -323,6 +324,7 @@ def test_a_model_whose_own_step_makes_its_weights_goes_on(stream, tmp_path):
     assert_same(fit(tmp_path, model=unbuilt(), **source), whole)
 
 
+@MULTI_OPTIMIZER
 def test_a_resumed_run_leaves_its_trace_to_the_next(tmp_path):
     """An optimizer of several, which its first update makes known to the model, does not make the trace stale."""
 

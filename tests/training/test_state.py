@@ -6,6 +6,7 @@ import pytest
 import tensorflow as tf
 
 import tfnn
+from tests.needs import MULTI_OPTIMIZER
 from tfnn.training.graph.compiled import Compiled
 from tfnn.training.resume import callback_state, checkpoint
 from tfnn.training.resume.fingerprint import differences, digest, fingerprint
@@ -79,11 +80,11 @@ OPTIMIZERS = {
     "Keras's loss scale": lambda: keras.optimizers.LossScaleOptimizer(keras.optimizers.SGD(0.01, momentum=0.9)),
     "of two": of_two,
 }
+CASES = [(name, True) for name in OPTIMIZERS if name != "of two"] + [("Adam", False), ("loss scale", False)]
+CASES += [pytest.param("of two", built, marks=MULTI_OPTIMIZER) for built in (True, False)]
 
 
-@pytest.mark.parametrize(
-    "name, built", [*((name, True) for name in OPTIMIZERS), *((name, False) for name in ("Adam", "loss scale", "of two"))]
-)
+@pytest.mark.parametrize("name, built", CASES)
 def test_a_model_built_again_takes_the_state_and_goes_on_alike(name, built, tmp_path):
     model = compiled(OPTIMIZERS[name]())
     updates(model, 3)

@@ -7,10 +7,10 @@ import tensorflow as tf
 
 import tfnn
 from tests.transfer.bodies import classifier, images_and_labels, values
+from tfnn.internals.functional import calls_of
 from tfnn.transfer import FeatureCache, Unfreeze
 from tfnn.transfer.feature_key import description
 from tfnn.transfer.feature_store import Memory
-from tfnn.transfer.stages import nodes_of
 
 X, Y = images_and_labels(60)
 HELD_OUT = images_and_labels(140)[0][100:], images_and_labels(140)[1][100:]
@@ -158,7 +158,7 @@ def test_a_head_that_takes_more_than_the_features_is_not_cached(capfd):
     features = stages.get_layer("dropout").output
     mixed = keras.layers.Concatenate()([features, more])
     two = keras.Model([stages.input, more], keras.layers.Dense(10, "softmax")(mixed))
-    (second,) = [node.outputs[0] for node in nodes_of(stages) if node.operation.name == "C2"]
+    (second,) = [call.outputs[0] for call in calls_of(stages) if call.operation.name == "C2"]
     early = keras.layers.Flatten()(second)
     skipping = keras.Model(stages.input, keras.layers.Dense(10, "softmax")(keras.layers.Concatenate()([features, early])))
     for model, x, told in (

@@ -1,4 +1,4 @@
-"""Callbacks that steer a run (lecture, section 4), save it, and write it down."""
+"""Callbacks that steer a run (lecture, section 4), save it, and record it."""
 
 from tfnn.callbacks.batch_size_scheduler import BatchSizeScheduler
 from tfnn.callbacks.checkpoint import Checkpoint

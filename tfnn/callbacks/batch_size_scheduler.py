@@ -1,42 +1,40 @@
-"""Grow the batch in a run (Smith et al. 2018, arXiv:1711.00489; lecture, section 4)."""
-
-import operator
-
-import numpy as np
+"""Grow the batch during a run (Smith et al. 2018, arXiv:1711.00489; lecture, section 4)."""
 
 from tfnn.callbacks.steered_rate import make_settable, multiply, named
+from tfnn.checks import integer, plain, positive_integer
 from tfnn.controls import BatchSteering
 
 
 class BatchSizeScheduler(BatchSteering):
     """Sets the batch size at the start of each epoch, or before each update.
 
-    Under `tfnn.fit`, and under `model.fit` on a `tfnn.data.growable`, whose batches are really larger whatever `mode` is.
+    It works under `tfnn.fit`, and under `model.fit` on a `tfnn.data.growable`, whose batches are really larger in either
+    `mode`.
 
-    SGD's noise scale is g = ηN/b (Smith & Le 2017): a batch b that grows lowers it as a rate η that decays does, with
-    fewer updates. Examples come in the same order whatever the batch, and gradients are exact means over it:
+    SGD's noise scale is g = ηN/b (Smith & Le 2017): a growing batch b lowers it as a decaying rate η does, but with fewer
+    updates. Examples come in the same order whatever the batch is, and gradients are exact means over it:
 
-    - mode="accumulate": an update sums the gradients of micro-batches of the first size, with the memory of one and without
-      a new trace. A size is rounded to whole micro-batches, and η is scaled by the rounding, so that η/b is what was asked
-      for. BatchNorm's moments are those of a micro-batch, and its moving averages move once for each.
-    - mode="rebatch": batches are really larger, of any size (of whole batches where a stream is read), with the memory that
-      they need, which `tfnn.fit` measures before.
-      BatchNorm's moments are those of the whole batch: other weights result than with "accumulate". Under XLA each size is
-      traced, with the size of an epoch's last batch: twice where it begins inside an epoch.
+    - mode="accumulate": an update sums the gradients of micro-batches of the first size. It takes the memory of one of them
+      and no new trace. Sizes are rounded to whole micro-batches, and η is scaled to match, so that η/b is what was asked
+      for. BatchNorm's moments are those of a micro-batch, and its moving averages are updated once for each.
+    - mode="rebatch": batches are really larger, of any size (of whole batches where a stream is read), and take the memory
+      that they need, which `tfnn.fit` measures beforehand. BatchNorm's moments are those of the whole batch, so that other
+      weights result than with "accumulate". Under XLA each size is traced together with the size of an epoch's last batch,
+      and twice where it begins inside an epoch.
 
-    A batch of k times the first size is expected to bear a rate of k times η: `scale_learning_rate`.
+    A batch of k times the first size is expected to allow a rate of k times η: see `scale_learning_rate`.
 
     Args:
-        schedule: {epoch or update: batch size}, each size holding from there on (both count from 0); or a function of the epoch
-            or update that gives the batch size, as `tfnn.schedules.decay_to_growth(...).batch_size` or any schedule whose
-            values are whole numbers.
-        by: "epoch", or "update": the optimizer's count of updates, which goes on over several runs. A dict then interrupts
-            the trainer where a size of it begins; a function is asked before each update, which is then a piece of the run
-            of its own.
+        schedule: {epoch or update: batch size}, where each size holds from there on (both count from 0); or a function of the
+            epoch or update that returns the batch size, such as `tfnn.schedules.decay_to_growth(...).batch_size` or any
+            schedule whose values are whole numbers.
+        by: "epoch", or "update" for the optimizer's count of updates, which continues over several runs. A dict then
+            interrupts the trainer only where one of its sizes begins; a function is called before each update, so that the
+            trainer runs updates one by one.
         mode: "accumulate" or "rebatch".
         scale_learning_rate: whether η is multiplied by b/b_0, where b_0 is the batch size that the run begins with (the
-            linear scaling rule: Goyal et al. 2017, arXiv:1706.02677, section 2.1). `model.fit` hears it once for
-            `steps_per_execution` updates, and there a callback that sets the rate inside epochs overwrites the scaling.
+            linear scaling rule: Goyal et al. 2017, arXiv:1706.02677, section 2.1). `model.fit` applies it once
+            per `steps_per_execution` updates, and there a callback that sets the rate inside epochs overwrites the scaling.
 
     Raises:
         ValueError: for a batch size that is not an integer, is below the run's first under mode="accumulate", above the
@@ -58,7 +56,7 @@ class BatchSizeScheduler(BatchSteering):
         elif not callable(schedule):
             raise ValueError(f"schedule={schedule!r} must be a dict {{{by}: batch size}} or a function of the {by}")
         self.schedule, self.by, self.scale_learning_rate = schedule, by, scale_learning_rate
-        self.scale = 1.0  # by which the rates of `model.fit` are scaled now
+        self.scale = 1.0  # the factor by which the rates of `model.fit` are scaled now
 
     def set_params(self, params):
         super().set_params(params)
@@ -99,9 +97,9 @@ class BatchSizeScheduler(BatchSteering):
             self.controls.set_batch_size(size, self.scale_learning_rate)
 
     def scale_rates(self, scale):
-        """Scales the rates themselves where the graph is Keras's, which does not read the controls.
+        """Scales the rates themselves under `model.fit`, whose graph does not read the controls.
 
-        Only inside epochs, so that other callbacks set, and checkpoints hold, what `tfnn.fit` has them see, too.
+        It does so only inside epochs, so that other callbacks and checkpoints see the same rates as under `tfnn.fit`.
         """
         if scale != self.scale:
             for optimizer, _ in named(self.model):
@@ -109,31 +107,14 @@ class BatchSizeScheduler(BatchSteering):
             self.scale = scale
 
     def size_at(self, time):
-        """The batch size of an epoch or update, or None where the plan has not begun."""
+        """The batch size of an epoch or update, or None before the plan begins."""
         if callable(self.schedule):
-            return whole(plain(self.schedule(time)), f"the batch size of {self.by} {time}")
+            return positive_integer(f"the batch size of {self.by} {time}", plain(self.schedule(time)))
         begun = [begin for begin in self.schedule if begin <= time]
         return self.schedule[max(begun)] if begun else None
 
 
 def check_plan(plan, by):
     for time, size in plan.items():
-        if whole(time, f"an {by} of the schedule") < 0:
-            raise ValueError(f"an {by} of the schedule must be at least 0, got {time}")
-        if whole(size, f"the batch size from {by} {time} on") < 1:
-            raise ValueError(f"the batch size from {by} {time} on must be positive, got {size}")
-
-
-def plain(number):
-    """What a schedule gives, a tensor or a float, as a Python number: an int where its value is one."""
-    number = np.asarray(number).item() if hasattr(number, "__array__") and np.size(number) == 1 else number
-    return int(number) if isinstance(number, float) and number.is_integer() else number
-
-
-def whole(number, what):
-    try:
-        if not isinstance(number, bool):
-            return operator.index(number)
-    except TypeError:
-        pass
-    raise ValueError(f"{what} must be an integer, got {number!r}")
+        integer(f"an {by} of the schedule", time)
+        positive_integer(f"the batch size from {by} {time} on", size)

@@ -1,31 +1,31 @@
-"""When a run is to be saved, and which of its states is the best."""
+"""Decides when a run is to be saved, and which of its states is the best."""
 
-import operator
 import os
 
 from tfnn import controls
 from tfnn.callbacks.monitor import check_direction, monitored, sign_of
+from tfnn.checks import positive_integer
 
 
 class Checkpoint(controls.Saving):
-    """Has `tfnn.fit` save the whole run, so that a killed one goes on as if nothing had happened, to the last bit.
+    """Makes `tfnn.fit` save the whole run, so that a killed run continues as if nothing had happened, to the last bit.
 
-    Unlike Keras's `BackupAndRestore`, it keeps the order of examples, the state of random layers, metrics and callbacks,
-    and writes each checkpoint as a whole or not at all, with a checksum.
+    Unlike Keras's `BackupAndRestore`, it keeps the order of examples and the state of random layers, metrics and callbacks,
+    and it writes each checkpoint as a whole or not at all, with a checksum.
 
-    The best epoch so far is saved and kept, too, whatever `save_freq` and `max_to_keep` are.
+    The best epoch so far is also saved and kept, whatever `save_freq` and `max_to_keep` are.
 
     Args:
-        directory: of the checkpoints, and of nothing else. It is made where it is absent.
+        directory: the directory of the checkpoints, which must hold nothing else. It is made if it is absent.
         save_freq: "epoch", or a number of updates.
         max_to_keep: how many of the latest checkpoints to keep; None keeps all.
-        monitor: the entry in an epoch's logs by which it is the best.
-        mode: "min", "max", or "auto", by which the metric says itself which way is better, as in
+        monitor: the entry in an epoch's logs by which the best epoch is chosen.
+        mode: "min", "max", or "auto", with which the metric itself says which way is better, as in
             `keras.callbacks.ModelCheckpoint`.
 
     Raises:
         ValueError: for arguments out of range; in `on_train_begin` for a metric that does not say which way is better.
-        RuntimeError: under `model.fit`, which cannot go on in the middle of an epoch.
+        RuntimeError: under `model.fit`, which cannot continue in the middle of an epoch.
 
     Example:
         >>> tfnn.fit(model, x, y, epochs=30, callbacks=[tfnn.callbacks.Checkpoint("run/checkpoints")])
@@ -36,9 +36,9 @@ class Checkpoint(controls.Saving):
         if not isinstance(directory, (str, os.PathLike)) or not os.fspath(directory):
             raise ValueError(f"directory={directory!r} must be a path")
         if save_freq != "epoch":
-            save_freq = positive(save_freq, "save_freq", "'epoch' or a positive number of updates")
+            save_freq = positive_integer("save_freq", save_freq, "'epoch' or a positive number of updates")
         if max_to_keep is not None:
-            max_to_keep = positive(max_to_keep, "max_to_keep", "a positive number of checkpoints or None")
+            max_to_keep = positive_integer("max_to_keep", max_to_keep, "a positive number of checkpoints or None")
         check_direction("mode", mode)
         self.directory, self.save_freq, self.max_to_keep = directory, save_freq, max_to_keep
         self.monitor, self.mode = monitor, mode
@@ -70,12 +70,3 @@ class Checkpoint(controls.Saving):
 
     def set_state(self, state):
         self.best, self.best_update = state["best"], state["best_update"]
-
-
-def positive(number, name, wanted):
-    try:
-        if operator.index(number) > 0 and not isinstance(number, bool):
-            return operator.index(number)
-    except TypeError:
-        pass
-    raise ValueError(f"{name}={number!r} must be {wanted}")

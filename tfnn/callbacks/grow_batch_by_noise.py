@@ -1,44 +1,45 @@
-"""Let the measured noise of gradients choose the batch size (McCandlish et al. 2018; lecture, section 4)."""
+"""Choose the batch size by the measured noise of gradients (McCandlish et al. 2018; lecture, section 4)."""
 
 import math
 
 from tfnn.callbacks import largest
 from tfnn.callbacks.noise_scale import NoiseScale
+from tfnn.checks import positive
 from tfnn.controls import BatchSteering
 
 
 def grown(batch_size, critical, target, micro_batch, most):
-    """target · B_simple, in whole micro-batches: not below the batch in force, nor above twice that or `most`."""
+    """target · B_simple in whole micro-batches, but neither below the batch in force nor above twice that or `most`."""
     wanted = min(target * critical, 2 * batch_size, most) // micro_batch * micro_batch
     return max(batch_size, int(wanted))
 
 
 class GrowBatchByNoise(NoiseScale, BatchSteering):
-    """Grows the batch of `tfnn.fit` with the critical batch size that is measured: b = target · B_simple, held in [b_0, max].
+    """Grows the batch of `tfnn.fit` with the measured critical batch size: b = target · B_simple, held in [b_0, max].
 
-    While gradients agree a small batch is enough; as they come to be all noise, B_simple = tr Σ / |G|² rises, by one or two
-    orders of magnitude in a run (McCandlish et al. 2018, arXiv:1812.06162, section 4), and η/b falls as by a decay of the
-    rate (Smith et al. 2018, arXiv:1711.00489), without a schedule. It measures as `NoiseScale` does and tells the same.
+    While gradients agree, a small batch is enough. As they become mere noise, B_simple = tr Σ / |G|² rises by one or two
+    orders of magnitude in a run (McCandlish et al. 2018, arXiv:1812.06162, section 4). So η/b falls as with a decay of the
+    rate (Smith et al. 2018, arXiv:1711.00489), but without a schedule. It measures and logs the same as `NoiseScale`.
 
-    A size is chosen at the start of each epoch, in whole micro-batches. It never shrinks and at most doubles at a time, as a
-    |G|² that is lost in the noise for a while makes B_simple infinite. The rate stays as it is.
+    A size is chosen at the start of each epoch, in whole micro-batches. It never shrinks, and at most doubles at a time,
+    because B_simple is infinite while |G|² is lost in the noise. The rate stays as it is.
 
     On the digits (`python -m tests.benchmarks noise`: a dense net, 30 epochs, ten seeds, interval=4, max_batch_size=256),
     beginning with 32 examples, it reached the test accuracy of the tuned fixed batch with half of its updates: 97.97% in 627
     (target=0.5) against 98.00% in 1200 (32 examples), a difference of −0.03 ± 0.12 points (90%). Both sides were tuned by the
-    validation loss. Who counts updates alone has about as much from a larger fixed batch and rate: 97.83% in 150, of 256 at
-    four times the rate.
+    validation loss. If only updates count, a larger fixed batch and rate serve about as well: 97.83% in 150 updates, with 256
+    examples at four times the rate.
 
     Args:
         target: b / B_simple.
-        max_batch_size: examples of an update; None: a tenth of the training examples, beyond which by Smith et al. the
-            relation of η and b ends, but at least the first batch.
+        max_batch_size: the most examples of an update. None is a tenth of the training examples, beyond which, by Smith et
+            al., the relation of η and b no longer holds, but at least the first batch.
         interval, smoothing: as for `NoiseScale`.
 
     Raises:
-        ValueError: for arguments out of range; when the run begins, for an `accumulate` of 1, from which nothing is measured,
-            a maximum below the first batch or above the number of training examples, and data of unknown length without a
-            maximum.
+        ValueError: for arguments out of range; when the run begins, for an `accumulate` of 1, with which nothing can be
+            measured, for a maximum below the first batch or above the number of training examples, and for data of unknown
+            length without a maximum.
         RuntimeError: under `model.fit`.
 
     Example:
@@ -48,9 +49,7 @@ class GrowBatchByNoise(NoiseScale, BatchSteering):
 
     def __init__(self, target=1.0, max_batch_size=None, interval=50, smoothing=0.9):
         super().__init__(interval, smoothing)
-        if not 0 < target < math.inf:
-            raise ValueError(f"target={target} must be positive and finite")
-        self.target, self.max_batch_size, self.mode = target, largest.checked(max_batch_size), "accumulate"
+        self.target, self.max_batch_size, self.mode = positive("target", target), largest.checked(max_batch_size), "accumulate"
 
     def on_epoch_begin(self, epoch, logs=None):
         super().on_epoch_begin(epoch, logs)
@@ -62,7 +61,7 @@ class GrowBatchByNoise(NoiseScale, BatchSteering):
                 held.set_batch_size(size)
 
     def most(self):
-        """The bound of the batch."""
+        """The bound of the batch size."""
         first, rows, most = self.controls.first_batch_size, self.population, self.max_batch_size
         if first == self.controls.micro_batch:
             raise ValueError("GrowBatchByNoise needs two micro-batches to begin with: give tfnn.fit accumulate=2 or more")

@@ -1,4 +1,4 @@
-"""Grow the batch where a metric has stopped improving (Smith et al. 2018, arXiv:1711.00489; lecture, section 4)."""
+"""Grow the batch when a metric has stopped improving (Smith et al. 2018, arXiv:1711.00489; lecture, section 4)."""
 
 import math
 
@@ -9,22 +9,22 @@ from tfnn.internals.callbacks import print_line
 
 
 class GrowBatchOnPlateau(OnPlateau, BatchSteering):
-    """b ← min(factor · b, max_batch_size) where `monitor` has not improved for `patience` epochs.
+    """b ← min(factor · b, max_batch_size) when `monitor` has not improved for `patience` epochs.
 
-    Smith et al. 2018 put a larger batch in the place of each decay of the rate, as the noise scale g = ηN/b falls alike. This
-    is `tfnn.callbacks.ReduceLROnPlateau` with the batch in the rate's place: the same rule and arguments, and what it has
-    seen is part of a checkpoint, too. How a batch grows `tfnn.callbacks.BatchSizeScheduler` tells.
+    Smith et al. 2018 replace each decay of the rate by a larger batch, with which the noise scale g = ηN/b falls alike. This
+    is `tfnn.callbacks.ReduceLROnPlateau` with the batch in place of the rate: rule and arguments are the same, and its state
+    is part of checkpoints, too. `tfnn.callbacks.BatchSizeScheduler` describes how a batch grows.
 
     Args:
         monitor, patience, verbose, min_delta, cooldown: as for `tfnn.callbacks.ReduceLROnPlateau`.
-        direction: what is `mode` there: "min", "max", or "auto".
+        direction: "min", "max" or "auto"; the argument is called `mode` there.
         mode: how the batch grows, "accumulate" or "rebatch", as for `tfnn.callbacks.BatchSizeScheduler`.
-        factor: of a growth, above 1; a size that is no whole number is rounded up.
-        max_batch_size: examples of an update beyond which the batch does not grow; None: all training examples.
+        factor: the factor of a growth, above 1; sizes are rounded up to whole numbers.
+        max_batch_size: the most examples of an update; None is the number of all training examples.
 
     Raises:
-        ValueError: for an argument out of its range; when the run begins for a `max_batch_size` below its batch size or above
-            the number of training examples.
+        ValueError: for an argument out of its range; when the run begins, for a `max_batch_size` below its batch size or
+            above the number of training examples.
         RuntimeError: under `model.fit` on other data than a `tfnn.data.growable`.
 
     Example:

@@ -1,34 +1,34 @@
-"""Set the learning rate in a run (lecture, section 4)."""
+"""Set the learning rate during a run (lecture, section 4)."""
 
 import inspect
-import math
 
-from tfnn.callbacks.batch_size_scheduler import whole
 from tfnn.callbacks.steered_rate import follow, is_schedule, log_rates, make_settable, named, rate_of, set_rate, tell
+from tfnn.checks import integer, number
 from tfnn.controls import Steering
 
 
 class LearningRateScheduler(Steering):
     """Sets the learning rate at the start of each epoch, or before each update, in `tfnn.fit` and `model.fit`.
 
-    η = schedule(epoch) or schedule(update). It works whatever rate the optimizer was compiled with, a `LearningRateSchedule`,
-    too, where `keras.callbacks.LearningRateScheduler` raises. Epochs count from 0; updates are those of the optimizer, which
-    go on over several runs and resumes. The last rate stays after the run. It is in the logs as `learning_rate`.
+    η = schedule(epoch) or schedule(update). It works with any rate that the optimizer was compiled with, including a
+    `LearningRateSchedule`, with which `keras.callbacks.LearningRateScheduler` raises. Epochs count from 0; updates are those
+    of the optimizer, whose count continues over several runs and resumes. The last rate stays after the run. The rate is in
+    the logs as `learning_rate`.
 
-    by="epoch" sets a number, which holds for the epoch: what another callback had set is overwritten, as in Keras. by="update"
-    makes a `LearningRateSchedule` the rate of the graph, which costs nothing; a function is asked on the host before each
-    update, which is then a piece of the run of its own; a dict only where a rate of it begins. `model.fit` asks
-    once for `steps_per_execution` updates.
+    by="epoch" sets a number for each epoch, which overwrites the rate that another callback had set, as in Keras.
+    by="update" makes a `LearningRateSchedule` the rate of the graph, which costs nothing. A function is called on the host
+    before each update, so that the trainer runs updates one by one; a dict interrupts it only where one of its rates begins.
+    `model.fit` asks once per `steps_per_execution` updates.
 
     Args:
         schedule: a `keras.optimizers.schedules.LearningRateSchedule` such as `tfnn.schedules.Warmup`, whose steps are epochs or
-            updates as `by` says; {epoch or update: rate}, each holding from there on; or a function of (epoch or
-            update) or of that and the present rate.
+            updates, as `by` says; or {epoch or update: rate}, where each rate holds from there on; or a function of the
+            epoch or update, or of that and the present rate.
         by: "epoch" or "update".
-        verbose: 1 tells of each epoch's rate.
+        verbose: 1 prints each epoch's rate.
 
     Raises:
-        ValueError: for a schedule of another kind, or a rate that is no finite number of at least 0.
+        ValueError: for a schedule of another kind, or a rate that is not a finite number of at least 0.
 
     Example:
         >>> one_cycle = tfnn.callbacks.LearningRateScheduler(tfnn.schedules.OneCycle(0.5, 1000), by="update")
@@ -57,7 +57,7 @@ class LearningRateScheduler(Steering):
             make_settable(model)
 
     def on_train_begin(self, logs=None):
-        self.asked = None  # the update for which it was asked last
+        self.asked = None  # the update for which the schedule was last asked
 
     def on_epoch_begin(self, epoch, logs=None):
         if self.by == "epoch":
@@ -74,7 +74,7 @@ class LearningRateScheduler(Steering):
         return min((begin - update for begin in self.schedule if begin > update), default=None)
 
     def on_update_begin(self, update):
-        if self.by == "update" and not self.in_graph and update != self.asked:  # once, where the rate depends on itself
+        if self.by == "update" and not self.in_graph and update != self.asked:  # only once, as the rate may depend on itself
             self.asked = update
             self.set_rates(update)
 
@@ -85,7 +85,7 @@ class LearningRateScheduler(Steering):
         if isinstance(self.schedule, dict) and time < min(self.schedule):
             return
         for optimizer, _ in named(self.model):
-            set_rate(optimizer, checked(self.rate_at(time, optimizer), f"the learning rate of {self.by} {time}"))
+            set_rate(optimizer, checked(f"the learning rate of {self.by} {time}", self.rate_at(time, optimizer)))
 
     def rate_at(self, time, optimizer):
         if isinstance(self.schedule, dict):
@@ -97,23 +97,16 @@ def check_plan(plan, by):
     if not plan:
         raise ValueError(f"schedule={{}} must hold a rate at least: {{{by}: rate}}")
     for time, rate in plan.items():
-        if whole(time, f"an {by} of the schedule") < 0:
-            raise ValueError(f"an {by} of the schedule must be at least 0, got {time}")
-        checked(rate, f"the learning rate from {by} {time} on")
+        integer(f"an {by} of the schedule", time)
+        checked(f"the learning rate from {by} {time} on", rate)
 
 
-def checked(rate, what):
-    try:
-        number = float(rate)
-    except (TypeError, ValueError):
-        number = math.nan
-    if not 0 <= number < math.inf:
-        raise ValueError(f"{what} must be a finite number of at least 0, got {rate!r}")
-    return number
+def checked(name, rate):
+    return float(number(name, rate, wanted="a finite number of at least 0"))
 
 
 def takes_two(function):
-    """Whether a function can be called with (epoch, rate); Keras tries that, and so hides a TypeError inside it."""
+    """Whether a function takes (epoch, rate). Keras finds out by calling it, which hides any TypeError inside it."""
     try:
         inspect.signature(function).bind(0, 0.0)
     except (TypeError, ValueError):

@@ -7,7 +7,7 @@ from tfnn.internals.compiled import every_metric
 
 
 def monitored(callback, logs, otherwise):
-    """The watched entry as a float, or None. Where it is missing, a line says once what the callback then does."""
+    """The watched entry as a float, or None. If it is missing, a warning says once what the callback then does."""
     value = (logs or {}).get(callback.monitor)
     if value is not None:
         return float(value)
@@ -26,10 +26,10 @@ def check_direction(name, direction):
 
 
 def sign_of(callback, name, direction):
-    """1 where more of the watched entry is better, −1 where less is; under "auto" the metric says itself which.
+    """1 if more of the watched entry is better, −1 if less is; with "auto" the metric itself decides.
 
     Args:
-        name: of the argument that `callback` was given `direction` by.
+        name: the name of the argument by which `callback` was given `direction`.
     """
     if direction != "auto":
         return 1 if direction == "max" else -1

@@ -1,25 +1,25 @@
-"""How noisy gradients are, and at which batch size that ceases to matter (McCandlish et al. 2018; lecture, section 4)."""
+"""Measures how noisy gradients are, and up to which batch size that matters (McCandlish et al. 2018; lecture, section 4)."""
 
 import math
-import numbers
 from typing import NamedTuple
 
 import keras
 import tensorflow as tf
 
+from tfnn.checks import number, positive_integer
 from tfnn.controls import Probe, needed_by
 from tfnn.optimizers import SGD
 
 
 class Moments(NamedTuple):
-    """What gradients of single examples have: their mean G, and Σ, their covariance around it."""
+    """Moments of the gradients of single examples: their mean G, and their covariance Σ."""
 
     trace: float  # tr Σ
     squared_norm: float  # |G|²
 
     @property
     def critical_batch_size(self):
-        """B_simple = tr Σ / |G|², in examples; ∞ where the gradient cannot be told from 0, NaN before all measurements."""
+        """B_simple = tr Σ / |G|², in examples; ∞ if G cannot be told from 0, NaN before the first measurement."""
         if math.isnan(self.trace):
             return math.nan
         return self.trace / self.squared_norm if self.squared_norm > 0 else math.inf
@@ -31,42 +31,44 @@ def unbiased(small, big, b_small, b_big):
 
 
 def without_replacement(trace, squared_norm, n):
-    """What `unbiased` gives, corrected for batches that are drawn from n examples without replacement.
+    """Corrects the result of `unbiased` for batches that are drawn from n examples without replacement.
 
-    The covariance of a mean of b of them is Σ/b · (n − b)/(n − 1) = n/(n − 1) · Σ · (1/b − 1/n), so E|g_b|² is linear in
-    1/b still: its slope is n/(n − 1) · tr Σ, and |G|², where it ends, lies at 1/b = 1/n and not at 0.
+    The covariance of a mean of b of them is Σ/b · (n − b)/(n − 1) = n/(n − 1) · Σ · (1/b − 1/n). So E|g_b|² is still linear
+    in 1/b: its slope is n/(n − 1) · tr Σ, and it reaches |G|² at 1/b = 1/n and not at 0.
     """
     return Moments(trace * (n - 1) / n, squared_norm + trace / n)
 
 
 class NoiseScale(Probe):
-    """Measures how noisy gradients are, and so which batch size would pay, from those of the micro-batches of an update.
+    """Measures how noisy gradients are, and so which batch size would pay, from the micro-batches of an update.
 
-    Each epoch's logs gain
+    It adds to each epoch's logs
 
     - `critical_batch_size`: B_simple = tr Σ / |G|² (McCandlish et al. 2018, arXiv:1812.06162, eq. 2.9), in examples, with G the
-      mean gradient and Σ the covariance of single examples' gradients. A batch far below averages away little else than
-      noise, so that a twice larger one halves the updates; far above, examples are wasted;
+      mean gradient and Σ the covariance of single examples' gradients. Far below it, a batch that is twice as large halves
+      the number of updates; far above it, further examples are wasted;
     - `noise_scale`: g = ηN/b, with momentum ηN/(b(1 − μ)), of N training examples, b per update (Smith & Le 2017,
-      arXiv:1710.06451; Smith et al. 2018, arXiv:1711.00489): the temperature of SGD. Not where the optimizer adapts the
-      rate of single weights, for which it is not defined, nor where nobody knows N. η is that in force.
+      arXiv:1710.06451; Smith et al. 2018, arXiv:1711.00489): the temperature of SGD, at the η in force. It is left out
+      if N is unknown, and if the optimizer adapts the rate of single weights, for which it is not defined.
 
-    Updates of k ≥ 2 whole micro-batches tell |g|² at two batch sizes, from which tr Σ and |G|² follow without bias
-    (appendix A.1), here with the correction for drawing from N examples without replacement. Both vary wildly from update
-    to update, so B_simple is the ratio of their exponential averages. Until it is measured it is NaN, and ∞ where |G|² is
-    lost in the noise. Single values: `total`, and `layers`, a dict of them by layer.
+    Updates of k ≥ 2 whole micro-batches give |g|² at two batch sizes, from which tr Σ and |G|² follow without bias
+    (appendix A.1), here corrected for drawing from N examples without replacement. Both vary wildly from update to update,
+    so B_simple is the ratio of their exponential averages. It is NaN until it is measured, and ∞ where |G|² is lost in the
+    noise. The attribute `total` has the moments of all weights, and `layers` is a dict of those of each layer.
 
-    The order of examples must be random. With BatchNorm a micro-batch's moments are part of its gradient's noise, and G is
-    the mean for micro-batches of that size: what is measured holds for batches of more such micro-batches. In a small CNN on
-    the digits, at fixed weights, tr Σ was 21% larger in micro-batches of 4 than of 64; without BatchNorm it stayed within 3%.
+    The order of examples must be random. With BatchNorm, a micro-batch's moments are part of its gradient's noise, and G is
+    the mean for micro-batches of that size, so that the result holds for batches of more such micro-batches. In a small CNN
+    on the digits, at fixed weights, tr Σ was 21% larger in micro-batches of 4 than of 64; without BatchNorm it stayed within
+    3%.
 
     Args:
-        interval: updates from one that is measured to the next. A measured one takes a small dense net over twice the time.
-        smoothing: share of the average that stays at a measurement, in [0, 1).
+        interval: the number of updates from one measurement to the next. In a small dense net, a measured update takes over
+            twice the time of another.
+        smoothing: the share of the average that is kept at each measurement, in [0, 1).
 
     Raises:
-        ValueError: for arguments out of range; when the run begins, where updates never sum micro-batches.
-        RuntimeError: under `model.fit`, which does not tell the gradients of parts of a batch.
+        ValueError: for arguments out of range; when the run begins, if updates never sum micro-batches.
+        RuntimeError: under `model.fit`, which does not reveal the gradients of parts of a batch.
 
     Example:
         >>> noise = tfnn.callbacks.NoiseScale()
@@ -78,19 +80,16 @@ class NoiseScale(Probe):
 
     def __init__(self, interval=50, smoothing=0.9):
         super().__init__()
-        if isinstance(interval, bool) or not isinstance(interval, numbers.Integral) or interval < 1:
-            raise ValueError(f"interval={interval!r} must be a positive number of updates")
-        if not 0 <= smoothing < 1:
-            raise ValueError(f"smoothing={smoothing} must be in [0, 1)")
-        self.interval, self.smoothing = int(interval), smoothing
+        self.interval = positive_integer("interval", interval, "a positive number of updates")
+        self.smoothing = number("smoothing", smoothing, 0, 1)
         self.population = None
 
     # In the graph --------------------------------------------------------------------------------------------------------
 
     def build(self, weights):
-        begin = f"{self.model.name}/"  # of the paths in a Sequential, which Keras counts up
+        begin = f"{self.model.name}/"  # Keras counts this name up, and puts it before the paths in a Sequential
         self.paths = [weight.path.removeprefix(begin).rpartition("/")[0] for weight in weights]
-        # of tr Σ, |G|² and 1 (by which they are too small at first), for each weight: in one, as each costs a read of its own
+        # averages of tr Σ, of |G|² and of 1, their bias correction, for each weight; in one variable, to save reads
         self.averages = tf.Variable(tf.zeros([3, len(weights)]), trainable=False)
         self.rate = tf.Variable(math.nan, trainable=False)  # η/b
         return [self.averages, self.rate]
@@ -99,7 +98,7 @@ class NoiseScale(Probe):
         b, parts = float(facts.micro_batch), tf.cast(facts.parts, tf.float32)
         small, big = facts.part_squares / parts, tf.stack([squared_norm(gradient) for gradient in facts.gradients])
         whole = (parts > 1) & (facts.examples == b * parts)
-        usable = whole & tf.reduce_all(tf.math.is_finite(small + big))  # not where a scaled float16 loss overflowed
+        usable = whole & tf.reduce_all(tf.math.is_finite(small + big))  # it is not if a scaled float16 loss overflowed
         found = tf.stack([*unbiased(small, big, b, b * parts), tf.ones_like(big)])
         self.averages.assign(tf.where(usable, self.smoothing * self.averages + (1 - self.smoothing) * found, self.averages))
         self.rate.assign(facts.learning_rate / tf.cast(facts.batch_size, tf.float32))
@@ -133,12 +132,12 @@ class NoiseScale(Probe):
 
     @property
     def layers(self):
-        """{path of a layer in the model: the `Moments` of its weights}, in the model's order."""
+        """{path of a layer: the `Moments` of its weights}, in the model's order."""
         averages, paths = self.averages.numpy(), self.paths
         return {layer: self.moments(averages[:, [path == layer for path in paths]]) for layer in dict.fromkeys(paths)}
 
     def moments(self, averages):
-        """The `Moments` of the weights that some columns of the averages belong to."""
+        """The `Moments` of the weights to which some columns of the averages belong."""
         trace, norm, ones = averages
         if not ones.any():
             return Moments(math.nan, math.nan)

@@ -1,19 +1,18 @@
-"""What the callbacks share that act where a metric has stopped improving."""
+"""The common part of callbacks that act when a metric has stopped improving."""
 
 import math
-import numbers
-import operator
 
 import keras
 
 from tfnn.callbacks.monitor import check_direction, monitored, sign_of
+from tfnn.checks import integer, number
 
 
 def watch(value, best, wait, cooldown, sign, patience, min_delta):
     """The rule: (best, wait, cooldown, whether it is time to act) after an epoch that ended with `value`.
 
-    It is that of Keras's `ReduceLROnPlateau`: better is a value beyond the best by more than `min_delta`; epochs of
-    cooldown do not count as waiting. Other than there, NaN is never the best: nothing could be better than it.
+    It is that of Keras's `ReduceLROnPlateau`: a value is better if it exceeds the best by more than `min_delta`, and epochs
+    of cooldown do not count as waiting. Unlike there, NaN is never the best, as nothing could be better than it.
     """
     if cooldown:
         cooldown, wait = cooldown - 1, 0
@@ -25,9 +24,9 @@ def watch(value, best, wait, cooldown, sign, patience, min_delta):
 
 
 class OnPlateau(keras.callbacks.Callback):
-    """Calls `act(epoch)` where `monitor` has not improved for `patience` epochs; what was seen is state of the run.
+    """Calls `act(epoch)` when `monitor` has not improved for `patience` epochs; its memory is part of the run's state.
 
-    `act` gives whether it did anything: only then `cooldown` epochs pass before waiting begins anew.
+    `act` returns whether it did anything; only then `cooldown` epochs pass before waiting begins anew.
     """
 
     says = "mode"  # the argument by which a user says which way is better
@@ -37,8 +36,8 @@ class OnPlateau(keras.callbacks.Callback):
         check_direction(self.says, direction)
         if not isinstance(monitor, str):
             raise ValueError(f"monitor={monitor!r} must be the name of an entry of the logs")
-        self.patience, self.cooldown = whole("patience", patience), whole("cooldown", cooldown)
-        self.min_delta = not_negative("min_delta", min_delta)
+        self.patience, self.cooldown = integer("patience", patience), integer("cooldown", cooldown)
+        self.min_delta = float(number("min_delta", min_delta))
         self.monitor, self.factor, self.verbose, self.direction = monitor, factor, verbose, direction
         self.reset()
 
@@ -53,7 +52,7 @@ class OnPlateau(keras.callbacks.Callback):
         value = monitored(self, logs, "does nothing")
         if value is None:
             return
-        self.sign = self.sign or sign_of(self, self.says, self.direction)  # now that `model.fit`, too, has made the metrics
+        self.sign = self.sign or sign_of(self, self.says, self.direction)  # not earlier, as `model.fit` makes metrics late
         seen = self.best, self.wait, self.cooldown_counter
         *seen, due = watch(value, *seen, self.sign, self.patience, self.min_delta)
         self.best, self.wait, self.cooldown_counter = seen
@@ -65,18 +64,3 @@ class OnPlateau(keras.callbacks.Callback):
 
     def set_state(self, state):
         self.best, self.wait, self.cooldown_counter = state["best"], state["wait"], state["cooldown_counter"]
-
-
-def whole(name, number):
-    try:
-        if operator.index(number) >= 0 and not isinstance(number, bool):
-            return operator.index(number)
-    except TypeError:
-        pass
-    raise ValueError(f"{name}={number!r} must be an integer of at least 0")
-
-
-def not_negative(name, number):
-    if not (isinstance(number, numbers.Real) and 0 <= number < math.inf):
-        raise ValueError(f"{name}={number!r} must be at least 0 and finite")
-    return float(number)

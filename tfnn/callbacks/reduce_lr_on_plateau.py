@@ -1,31 +1,32 @@
-"""Lower the learning rate where a metric has stopped improving."""
+"""Lower the learning rate when a metric has stopped improving."""
 
 import numpy as np
 
-from tfnn.callbacks.plateau import OnPlateau, not_negative
+from tfnn.callbacks.plateau import OnPlateau
 from tfnn.callbacks.steered_rate import log_rates, make_settable, named, rate_of, rescale, tell
+from tfnn.checks import number
 
 
 class ReduceLROnPlateau(OnPlateau):
-    """η ← max(factor · η, min_lr) where `monitor` has not improved for `patience` epochs.
+    """η ← max(factor · η, min_lr) when `monitor` has not improved for `patience` epochs.
 
-    Arguments, defaults and rule are those of `keras.callbacks.ReduceLROnPlateau`. Other than there,
+    Arguments, defaults and rule are those of `keras.callbacks.ReduceLROnPlateau`, with three differences:
 
-    - it works under a `LearningRateSchedule`, too, which it scales: all that the schedule gives later is lower by the same
-      factor. `min_lr` is then where a reduction ends; the schedule itself may go below;
-    - what it has seen is part of a checkpoint of `tfnn.fit`, so that a resumed run reduces when it would have;
-    - a `monitor` that is NaN counts as no improvement.
+    - It also works with a `LearningRateSchedule`, whose later rates are all lowered by the same factor. `min_lr` then bounds
+      a reduction; the schedule itself may go below it.
+    - Its state is part of a checkpoint of `tfnn.fit`, so that a resumed run reduces the rate when it would have anyway.
+    - A `monitor` that is NaN counts as no improvement.
 
     It works in `tfnn.fit` and `model.fit`. The reduced rate stays after the run. It is in the logs as `learning_rate`.
 
     Args:
-        monitor: the entry in an epoch's logs that is watched. Where it is missing a warning says so.
-        factor: of a reduction, in (0, 1).
-        patience: epochs without improvement after which the rate is reduced.
-        verbose: 1 tells of each reduction.
-        mode: "min", "max", or "auto", by which the metric says itself which way is better.
+        monitor: the entry in an epoch's logs that is watched. If it is missing, a warning says so.
+        factor: the factor of a reduction, in (0, 1).
+        patience: the number of epochs without improvement after which the rate is reduced.
+        verbose: 1 prints each reduction.
+        mode: "min", "max", or "auto", with which the metric itself says which way is better.
         min_delta: by how much a better value must differ from the best, at least 0.
-        cooldown: epochs after a reduction in which waiting does not begin.
+        cooldown: the number of epochs after a reduction in which waiting does not begin.
         min_lr: the rate below which no reduction goes.
 
     Raises:
@@ -50,7 +51,7 @@ class ReduceLROnPlateau(OnPlateau):
         if not 0 < factor < 1:
             raise ValueError(f"factor={factor} must be in (0, 1)")
         super().__init__(monitor, factor, patience, verbose, mode, min_delta, cooldown)
-        self.min_lr = not_negative("min_lr", min_lr)
+        self.min_lr = float(number("min_lr", min_lr))
 
     def set_model(self, model):
         super().set_model(model)

@@ -1,4 +1,4 @@
-"""How a callback sets the learning rate, whatever the optimizer was compiled with."""
+"""Lets a callback set the learning rate, whatever rate the optimizer was compiled with."""
 
 import keras
 import tensorflow as tf
@@ -13,13 +13,13 @@ from tfnn.optimizers.nested import optimizers_of
 class SteeredRate(keras.optimizers.schedules.LearningRateSchedule):
     """η(t) = factor · (the rate that was set, or else schedule(t)): a schedule's rate that a callback can set and scale.
 
-    Both numbers are variables, so setting them needs no new trace. They are state of the run: they go on in a later `fit`,
-    into the saved model and into checkpoints.
+    Both numbers are variables, so setting them needs no new trace. They are part of the run's state: a later `fit`, the
+    saved model and checkpoints keep them.
 
     Args:
         schedule: a `LearningRateSchedule`, or a function without arguments.
-        rate: that was set; None follows `schedule`.
-        factor: by which that is scaled.
+        rate: the rate that was set; None follows `schedule`.
+        factor: the factor by which either is scaled.
     """
 
     def __init__(self, schedule, rate=None, factor=1.0):
@@ -44,7 +44,7 @@ class SteeredRate(keras.optimizers.schedules.LearningRateSchedule):
 
     @property
     def followed(self):
-        """What it follows where no rate was set."""
+        """The schedule that it follows if no rate was set."""
         return self.schedule
 
     def get_config(self):
@@ -61,18 +61,18 @@ class SteeredRate(keras.optimizers.schedules.LearningRateSchedule):
 
 
 def make_settable(model):
-    """Lets the rates of a compiled model be set. For a callback's `set_model`, which comes before anything is traced.
+    """Makes the rates of a compiled model settable. Call it in a callback's `set_model`, before anything is traced.
 
     Raises:
         ValueError: for a `MultiOptimizer` that does not know its optimizers yet.
     """
     for optimizer in known(model):
-        if not hasattr(rate_in(optimizer), "assign"):  # else it is a variable, or was made settable before
+        if not hasattr(rate_in(optimizer), "assign"):  # otherwise it is a variable, or was made settable before
             install(model, optimizer, rate_in(optimizer))
 
 
 def follow(model, schedule):
-    """Makes `schedule` the learning rate of a compiled model, in the place of that which it has."""
+    """Makes `schedule` the learning rate of a compiled model, in place of its present one."""
     for optimizer in known(model):
         held = rate_in(optimizer)
         if not (isinstance(held, SteeredRate) and held.schedule is schedule):
@@ -92,7 +92,7 @@ def known(model):
 def install(model, optimizer, schedule):
     with model.distribute_strategy.scope():
         optimizer.learning_rate = SteeredRate(schedule)
-    forget_training(model)  # which holds the rate of before
+    forget_training(model)  # the traced function holds the rate from before
 
 
 def rate_of(optimizer):
@@ -104,7 +104,7 @@ def set_rate(optimizer, rate):
 
 
 def rescale(optimizer, rate):
-    """Makes `rate` the present rate. All that a schedule gives later is scaled by as much."""
+    """Makes `rate` the present rate, and scales all later rates of a schedule by the same factor."""
     held = rate_in(optimizer)
     if isinstance(held, SteeredRate):
         held.factor.assign(rate / rate_of(optimizer) * held.factor)
@@ -113,7 +113,7 @@ def rescale(optimizer, rate):
 
 
 def multiply(optimizer, by):
-    """Makes the present rate, and all that a schedule gives later, `by` times as large."""
+    """Makes the present rate, and all later rates of a schedule, `by` times as large."""
     held = rate_in(optimizer)
     if isinstance(held, SteeredRate):
         held.factor.assign(held.factor * by)
@@ -129,13 +129,13 @@ def log_rates(model, logs):
 
 
 def named(model):
-    """[(optimizer, its name)] of all that have a rate; a single one needs no name: ""."""
+    """[(optimizer, its name)] of all optimizers with a rate; the name of a single one is ""."""
     several = hasattr(model.optimizer, "optimizers")
     return [(optimizer, optimizer.name if several else "") for optimizer in optimizers_of(model.optimizer)]
 
 
 def tell(callback, epoch, does, name, rate):
-    """A line as Keras's callbacks print it: on a line of its own below the progress bar."""
+    """Prints a line as Keras's callbacks do, below the progress bar."""
     of = f"{name} " if name else ""
     print_line(f"\nEpoch {epoch + 1}: {type(callback).__name__} {does} {of}learning rate to {float(f'{rate:.6g}')}.")
 

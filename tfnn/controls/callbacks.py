@@ -1,4 +1,4 @@
-"""The callbacks that steer a run or measure in it: what a trainer asks of them, and no class of its users."""
+"""The bases of callbacks that steer a run or measure in it: all that a trainer knows of such callbacks."""
 
 from typing import Any, NamedTuple
 
@@ -9,19 +9,26 @@ from tfnn.controls.run import current
 
 
 class Steering(keras.callbacks.Callback):
-    """A callback that is heard between updates: under `tfnn.fit` where it asks for it, under `model.fit` before each batch.
+    """A callback that is called between updates: under `tfnn.fit` when it asks for it, under `model.fit` before each batch.
 
-    Updates are counted by the optimizer, so that the count goes on over several runs.
+    Updates are counted by the optimizer, so that the count continues over several runs.
+
+    Example:
+        >>> class Halve(tfnn.controls.Steering):
+        ...     def updates_until_due(self, update):
+        ...         return 100 - update % 100
+        ...     def on_update_begin(self, update):
+        ...         self.model.optimizer.learning_rate = 0.1 * 0.5 ** (update // 100)
     """
 
     only_under_model_fit = False  # whether its hooks at each batch have work to do under `model.fit` alone
 
     def updates_until_due(self, update):
-        """After how many more updates, once `update` are done, it must be heard again; None where it need not be."""
+        """After how many more updates, when `update` are done, it must be called again; None if it need not be."""
         return None
 
     def on_update_begin(self, update):
-        """Called before update number `update`: before each that it asked for, and before others, too."""
+        """Called before update number `update`: before each one that it asked for, and perhaps before others."""
 
     def on_train_batch_begin(self, batch, logs=None):
         if current() is None:
@@ -29,11 +36,18 @@ class Steering(keras.callbacks.Callback):
 
 
 class BatchSteering(Steering):
-    """A callback that changes the batch size. The one in force at the end of an epoch stands in its logs as `batch_size`.
+    """A callback that changes the batch size. An epoch's logs have the size in force at its end as `batch_size`.
 
     Args:
-        mode: "accumulate": the trainer builds a graph that sums the gradients of micro-batches of the first size; or
-            "rebatch": batches are really larger.
+        mode: "accumulate", where the trainer builds a graph that sums the gradients of micro-batches of the first size; or
+            "rebatch", where batches are really larger.
+
+    Example:
+        >>> class Double(tfnn.controls.BatchSteering):
+        ...     def on_epoch_begin(self, epoch, logs=None):
+        ...         super().on_epoch_begin(epoch, logs)
+        ...         self.controls.set_batch_size(32 * 2**epoch)
+        >>> history = tfnn.fit(model, x, y, batch_size=32, epochs=2, callbacks=[Double()])
     """
 
     def __init__(self, mode="accumulate"):
@@ -44,7 +58,7 @@ class BatchSteering(Steering):
 
     @property
     def controls(self):
-        """Of `tfnn.fit`, or of the `tfnn.data.growable` that `model.fit` runs on."""
+        """The `Controls` of `tfnn.fit`, or of the `tfnn.data.growable` that `model.fit` runs on."""
         run = current() or getattr(self.growable, "controls", None)
         if run is None:
             raise RuntimeError(
@@ -64,7 +78,7 @@ class BatchSteering(Steering):
             self.growable.steered_by(self, params)
 
     def planned(self, update):
-        """The batch size of update number `update` where it is planned: asked by what is read ahead."""
+        """The planned batch size of update number `update`, or None; data that are read ahead ask for it."""
         return None
 
     def on_epoch_begin(self, epoch, logs=None):
@@ -77,41 +91,64 @@ class BatchSteering(Steering):
 
 
 class Freezing(keras.callbacks.Callback):
-    """A callback that says which layers are trained in which epoch; a trainer asks it before it builds its graph."""
+    """A callback that says which layers are trained in which epoch; a trainer asks it before it builds its graph.
+
+    Example:
+        >>> class HeadFirst(tfnn.controls.Freezing):
+        ...     def freeze_for(self, epoch):
+        ...         for layer in self.model.layers[:-1]:
+        ...             layer.trainable = epoch > 0
+        >>> history = tfnn.fit(model, x, y, epochs=2, callbacks=[HeadFirst()])
+    """
 
     def freeze_for(self, epoch):
-        """Sets the layers' `trainable` flags to those of an epoch."""
+        """Sets the layers' `trainable` flags as they are to be in an epoch."""
         raise NotImplementedError
 
 
 class Facts(NamedTuple):
-    """What is known of an update just before it is made, as tensors."""
+    """What is known of an update just before it is made, as tensors.
+
+    Example:
+        >>> class ShowLoss(tfnn.controls.Probe):
+        ...     def measure(self, facts):
+        ...         tf.print(facts.update, facts.loss)
+        >>> history = tfnn.fit(model, x, y, callbacks=[ShowLoss()])
+    """
 
     update: Any  # its number, int64: the optimizer's count
     loss: Any  # the mean over the batch
     learning_rate: Any
-    examples: Any  # of the batch, float32
-    batch_size: Any  # those that it was to have, which the last of an epoch may lack
+    examples: Any  # the number in the batch, float32
+    batch_size: Any  # the number that the batch was to have; the last batch of an epoch may have fewer
     weights: Any  # the trainable variables
     gradients: Any  # the means over the batch, in the weights' order; zeros where the loss does not depend on a weight
-    micro_batch: Any  # examples of each of the parts whose gradients were summed, but perhaps the last
-    parts: Any  # their number, int32
-    part_squares: Any  # (weights,): Σ_j |g_j|² over the parts, where a probe wants it
+    micro_batch: Any  # the examples of each part whose gradients were summed; the last part may have fewer
+    parts: Any  # the number of parts, int32
+    part_squares: Any  # (weights,): Σ_j |g_j|² over the parts, if a probe wants it
 
 
 class Probe(Steering):
     """A callback that measures inside the graph, at every `interval`-th update.
 
-    A subclass gives `measure`, which is traced once, and keeps what it finds in variables that it makes in `build`; a
-    checkpoint saves them, and an update that is undone leaves them as they were.
+    A subclass has a method `measure`, which is traced once, and keeps its findings in variables that it makes in `build`.
+    A checkpoint saves them, and an update that is undone leaves them as they were.
+
+    Example:
+        >>> class LargestGradient(tfnn.controls.Probe):
+        ...     def build(self, weights):
+        ...         self.largest = tf.Variable(0.0, trainable=False)
+        ...         return [self.largest]
+        ...     def measure(self, facts):
+        ...         self.largest.assign(tf.maximum(self.largest, tf.linalg.global_norm(facts.gradients)))
     """
 
     interval = 1
-    optional = False  # whether a model that hides its gradients is trained without it, and not refused
+    optional = False  # whether a model that hides its gradients is trained without the probe instead of being refused
     wants_parts = False  # whether it reads `Facts.part_squares`, which costs a pass over the gradients of each part
 
     def build(self, weights):
-        """Makes the variables, before the graph is traced; gives a list of them."""
+        """Makes the variables, before the graph is traced, and returns a list of them."""
         return []
 
     def measure(self, facts):
@@ -127,21 +164,27 @@ class Probe(Steering):
 
 
 class Saving(keras.callbacks.Callback):
-    """A callback that says when a run is to be saved, where, and which of its states is the best; the trainer saves it.
+    """A callback that says when and where the trainer is to save a run, and which of its states is the best.
 
     It has the attributes `directory`, `max_to_keep` and `best_update`, the number of updates before the best state, or None.
+
+    Example:
+        >>> class Hourly(tfnn.controls.Saving):
+        ...     directory, max_to_keep, began = "checkpoints", 3, time.monotonic()
+        ...     def due(self, update, epoch_end):
+        ...         return epoch_end and time.monotonic() - self.began > 3600
     """
 
     best_update = None
 
     def due(self, update, epoch_end):
-        """Whether the run is to be saved after `update` updates, the last of an epoch or not."""
+        """Whether the run is to be saved after `update` updates; `epoch_end` tells if these end an epoch."""
         raise NotImplementedError
 
     def updates_until_due(self, update):
-        """After how many more updates the next save is due, or None where only the end of the epoch counts."""
+        """After how many more updates the next save is due, or None if only the end of the epoch counts."""
         return None
 
     def is_best(self, update, logs):
-        """Whether an epoch that ended after `update` updates with `logs` is the best so far. Later calls compare with it."""
+        """Whether the epoch that ended after `update` updates with `logs` is the best so far. Later calls compare with it."""
         return False

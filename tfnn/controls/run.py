@@ -1,7 +1,7 @@
-"""The contract between a trainer and what steers it: the few numbers that a running graph reads.
+"""The few numbers that a running graph reads, by which callbacks and schedules steer it.
 
-A callback sets them between two pieces of a run; the graph reads them at its next update, without a new trace.
-A schedule written in epochs reads the clock, which counts examples and so does not bend when the batch grows.
+A callback sets them between two pieces of a run; the graph reads them at its next update, without a new trace. A schedule
+written in epochs reads the clock, which counts examples and so keeps its pace when the batch grows.
 """
 
 import contextlib
@@ -18,26 +18,32 @@ class Batch(NamedTuple):
 
     size: int  # examples
     planned: float  # examples, before they were rounded to whole micro-batches
-    scale: float  # by which the learning rate is multiplied
+    scale: float  # the factor of the learning rate
 
 
 class Controls:
     """The state of one run that its graph and its callbacks share.
 
     Args:
-        micro_batch: examples of one forward and backward pass on all replicas together, as long as nothing re-batches. It
-            is static in the graph, where an update sums the gradients of several.
-        exact: whether a batch may be of any size, as where it is really larger: else it is whole micro-batches.
+        micro_batch: the examples of one forward and backward pass on all replicas together, unless the run re-batches. It
+            is static in the graph, where an update sums the gradients of several micro-batches.
+        exact: whether a batch may have any size, as where it is really larger; otherwise it is whole micro-batches.
         accumulates: whether an update may sum the gradients of several micro-batches.
+
+    Example:
+        >>> run = tfnn.controls.Controls(micro_batch=32)
+        >>> run.begin(rows=1000, epoch=0)
+        >>> run.set_batch_size(100)
+        >>> run.batch_size, run.micro_batches  # (96, 3)
     """
 
     views = None  # `Views`, while a run is in progress
 
     def __init__(self, micro_batch, exact=False, accumulates=False):
         self.micro_batch, self.exact, self.accumulates, self.rows = micro_batch, exact, accumulates, None
-        self.population = None  # training examples, whatever an epoch has of them; None where nobody knows
-        self.check_memory = lambda size: None  # raises for a batch that is too large for it; set where one really grows
-        # On the host, beside the variables: to read or set these between two calls of a graph costs as much as an update.
+        self.population = None  # the number of training examples, even if an epoch has fewer; None if unknown
+        self.check_memory = lambda size: None  # raises if a batch is too large; set where batches really grow
+        # A copy of the variables on the host: reading or setting them between two calls of a graph costs as much as an update.
         self.in_force = Batch(micro_batch, micro_batch, 1.0)
         self.size = tf.Variable(micro_batch, dtype=tf.int32, trainable=False)
         self.accumulation = tf.Variable(1, dtype=tf.int32, trainable=False)  # micro-batches of one update
@@ -51,43 +57,43 @@ class Controls:
         """Starts a run at the start of `epoch`.
 
         Args:
-            rows: examples of an epoch, None where nobody knows.
-            seed: that of the random layers of the run.
-            micro_batches: how many an update sums at the start.
+            rows: the number of examples in an epoch, or None if it is unknown.
+            seed: the seed of the run's random layers.
+            micro_batches: how many micro-batches an update sums at the start.
         """
         self.start(seed, micro_batches)
         self.begin_clock(rows, epoch)
 
     def start(self, seed, micro_batches):
-        """Takes the first batch size of a run, and the seed of its random layers."""
+        """Sets the first batch size of a run, and the seed of its random layers."""
         self.first_batch_size = self.micro_batch * micro_batches
         self.set(Batch(self.first_batch_size, self.first_batch_size, 1.0))
         self.seed.assign(seed)
 
     def begin_clock(self, rows, epoch):
-        """Sets the count of examples to the start of `epoch`, where an epoch has `rows`."""
+        """Sets the count of examples to the start of `epoch`, given that an epoch has `rows` examples."""
         self.rows = rows
         self.examples_per_epoch.assign(rows or 0)
         self.examples.assign((rows or 0) * epoch)
 
     @property
     def batch_size(self):
-        """Examples of one update."""
+        """The number of examples of one update."""
         return self.in_force.size
 
     @property
     def micro_batches(self):
-        """Of `micro_batch` examples in an update."""
+        """The number of micro-batches of one update."""
         return max(1, round(self.batch_size / self.micro_batch))
 
     def set_batch_size(self, size, scale_learning_rate=False):
-        """Has the next updates take `size` examples.
+        """Lets each of the next updates take `size` examples.
 
-        Where batches are whole micro-batches it is rounded, and the learning rate is scaled by what rounding changed, so
-        that η/b is exact.
+        Where batches are whole micro-batches, the size is rounded and the learning rate is scaled to match, so that η/b is
+        exact.
 
         Args:
-            scale_learning_rate: whether the rate grows in proportion to the run's first batch size (`linear_scaling`).
+            scale_learning_rate: whether the rate grows with the ratio to the run's first batch size (`linear_scaling`).
 
         Raises:
             ValueError: as `check` does.
@@ -100,19 +106,19 @@ class Controls:
 
     @property
     def available(self):
-        """The number of training examples, of which an epoch may have fewer; None where nobody knows."""
+        """The number of training examples, or None if it is unknown. An epoch may have fewer."""
         return self.population or self.rows
 
     @property
     def smallest(self):
-        """The smallest batch that there can be."""
+        """The smallest possible batch size."""
         return 1 if self.exact else self.micro_batch
 
     def check(self, size):
         """Refuses a batch size below the micro-batch, above the number of examples, or too large for the memory.
 
         Raises:
-            ValueError: with what was asked for and what there is.
+            ValueError: which names the size that was asked for and the bounds.
         """
         if not self.smallest <= size <= (self.available or size):
             held = "1" if self.exact else f"the micro-batch of {self.smallest}, which the graph holds from the start,"
@@ -120,7 +126,7 @@ class Controls:
         self.check_memory(size)
 
     def set(self, batch):
-        """Has the next updates take a `Batch`."""
+        """Lets the next updates take a `Batch`."""
         if batch == self.in_force:
             return
         self.in_force = batch
@@ -130,7 +136,7 @@ class Controls:
         self.learning_rate_scale.assign(batch.scale)
 
     def state(self):
-        """What a run that is taken up again needs to know, as numbers that JSON keeps to the last bit."""
+        """What a resumed run needs to know, as numbers that JSON keeps to the last bit."""
         planned, scale = (float(tf.convert_to_tensor(v)) for v in (self.planned_batch_size, self.learning_rate_scale))
         examples = int(tf.convert_to_tensor(self.examples))
         return {"batch_size": self.batch_size, "planned": planned, "scale": scale, "examples": examples}
@@ -141,10 +147,10 @@ class Controls:
 
     @property
     def epochs(self):
-        """Epochs gone by, a float64 scalar tensor: examples seen / N, whatever the batch size was.
+        """The epochs that have passed, a float64 scalar tensor: examples seen / N, whatever the batch size was.
 
         Raises:
-            ValueError: where nobody knows how many examples an epoch has.
+            ValueError: if the number of examples in an epoch is unknown.
         """
         if not self.rows:
             raise ValueError("a schedule in epochs needs to know how long an epoch is: give fit the argument steps_per_epoch")
@@ -152,18 +158,32 @@ class Controls:
 
 
 class Views(NamedTuple):
-    """What a trainer shows of its run to callbacks that write it down; nothing of it changes the run."""
+    """What a trainer shows of its run to callbacks that record it, such as `TensorBoard`; it cannot change the run.
+
+    Example:
+        >>> class ShowTraces(keras.callbacks.Callback):
+        ...     def on_epoch_end(self, epoch, logs=None):
+        ...         print(tfnn.controls.current().views.traces())
+        >>> history = tfnn.fit(model, x, y, callbacks=[ShowTraces()])
+    """
 
     settings: dict  # for a person to read
-    graph: Any  # a function: the traced `tf.Graph` of training, or None before the first trace
-    traces: Any  # a function: how many traces of it were made
-    inputs: Any  # a function: x of a training batch of this pass, as the model sees it after augmentation
-    predictions: Any  # a function: (y, y_pred) of each batch of validation data in turn; or None without such data
+    graph: Any  # a function that returns the traced `tf.Graph` of training, or None before the first trace
+    traces: Any  # a function that returns how often that graph was traced
+    inputs: Any  # a function that returns x of a training batch of this pass, as the model sees it after augmentation
+    predictions: Any  # a function that yields (y, y_pred) of each batch of validation data; or None without such data
 
 
 @contextlib.contextmanager
 def use(controls):
-    """Makes `controls` the current ones, for the callbacks and schedules that run inside the block."""
+    """Makes `controls` the current ones for the callbacks and schedules that run inside the block.
+
+    Example:
+        >>> run = tfnn.controls.Controls(micro_batch=32)
+        >>> run.begin(rows=1000, epoch=3)
+        >>> with tfnn.controls.use(run):
+        ...     rate = tfnn.schedules.InEpochs(tfnn.schedules.Cosine(0.1, 30))(0)  # that of epoch 3
+    """
     token = CURRENT.set(controls)
     try:
         yield controls
@@ -172,12 +192,26 @@ def use(controls):
 
 
 def current():
-    """The `Controls` of the run in progress in this thread, or None."""
+    """The `Controls` of the run in progress in this thread, or None.
+
+    Example:
+        >>> tfnn.controls.current()  # None: no run is in progress
+    """
     return CURRENT.get()
 
 
 def needed_by(callback):
-    """The current controls, without which `callback` has no effect."""
+    """The current controls, without which `callback` would have no effect.
+
+    Raises:
+        RuntimeError: if `tfnn.fit` is not running.
+
+    Example:
+        >>> class Show(keras.callbacks.Callback):
+        ...     def on_epoch_begin(self, epoch, logs=None):
+        ...         print(tfnn.controls.needed_by(self).batch_size)
+        >>> history = tfnn.fit(model, x, y, callbacks=[Show()])
+    """
     controls = current()
     if controls is None:
         raise RuntimeError(

@@ -8,6 +8,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from tfnn.checks import int32
 from tfnn.controls import Controls
 from tfnn.data.files import ImageFiles
 from tfnn.random import permutation
@@ -44,8 +45,8 @@ def growable(x, y=None, batch_size=32, *, sample_weight=None, shuffle=True, seed
         >>> growth = tfnn.callbacks.BatchSizeScheduler({10: 64, 20: 128})
         >>> model.fit(tfnn.data.growable(x, y, batch_size=32), epochs=30, callbacks=[growth])
     """
-    batch_size = integer("batch_size", batch_size, low=1)
-    seed = random.randrange(2**31) if seed is None else integer("seed", seed, low=0)
+    batch_size = int32("batch_size", batch_size, low=1)
+    seed = random.randrange(2**31) if seed is None else int32("seed", seed, low=0)
     if isinstance(x, tf.data.Dataset):
         for name, value in ("y", y), ("sample_weight", sample_weight):
             if value is not None:
@@ -235,12 +236,6 @@ def array(a):
         raise ValueError(f"growable takes dense arrays, got {type(a).__name__}: give a tf.data.Dataset of single examples")
     a = np.asarray(a.to_frame() if hasattr(a, "to_frame") else a)  # a pandas Series becomes a column, as in Keras
     return a.astype(keras.config.floatx(), copy=False) if np.issubdtype(a.dtype, np.floating) else a
-
-
-def integer(name, value, low):
-    if isinstance(value, bool) or not hasattr(value, "__index__") or not low <= operator.index(value) < 2**31:
-        raise ValueError(f"{name}={value!r} must be an integer of at least {low} and below 2**31")
-    return operator.index(value)
 
 
 def tuple_of(batch):

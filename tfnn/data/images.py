@@ -9,6 +9,7 @@ import warnings
 import numpy as np
 import tensorflow as tf
 
+from tfnn.checks import whole
 from tfnn.data.dataset import Dataset, Part
 from tfnn.data.files import ImageFiles, threads
 from tfnn.data.pixels import decode
@@ -50,8 +51,8 @@ def check_options(image_size, stream):
     number = isinstance(stream, numbers.Real)
     if not number or stream < 0:
         raise ValueError(f"stream={stream!r} must be True, False or a number of bytes")
-    whole = lambda side: isinstance(side, numbers.Integral) and side > 0
-    if image_size is not None and not (np.iterable(image_size) and len(image_size) == 2 and all(map(whole, image_size))):
+    positive = lambda side: (whole(side) or 0) > 0
+    if image_size is not None and not (np.iterable(image_size) and len(image_size) == 2 and all(map(positive, image_size))):
         raise ValueError(f"image_size={image_size!r} must be (height, width) in pixels, or None")
 
 

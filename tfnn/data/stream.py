@@ -5,8 +5,9 @@ import random
 import keras
 import numpy as np
 
+from tfnn.checks import int32
 from tfnn.data.dataset import Part
-from tfnn.data.growable import array, integer
+from tfnn.data.growable import array
 from tfnn.random import permutation
 
 
@@ -37,8 +38,8 @@ def stream(x, y=None, batch_size=32, *, sample_weight=None, shuffle=True, seed=N
     """
     if isinstance(x, Part):
         x, y = x.labelled(y)
-    batch_size, epoch = integer("batch_size", batch_size, low=1), integer("epoch", epoch, low=0)
-    seed = random.randrange(2**31) if seed is None else integer("seed", seed, low=0)
+    batch_size, epoch = int32("batch_size", batch_size, low=1), int32("epoch", epoch, low=0)
+    seed = random.randrange(2**31) if seed is None else int32("seed", seed, low=0)
     return ImageStream((x, y, sample_weight), batch_size, shuffle, seed, epoch)
 
 

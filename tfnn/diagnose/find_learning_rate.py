@@ -8,6 +8,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfnn import controls
+from tfnn.checks import int32, number
 from tfnn.diagnose.learning_rate_curve import LearningRateCurve, first_diverged, smooth
 from tfnn.internals.optimizers import put_rate, rate_in
 from tfnn.internals.random import global_seeds, set_global_seeds
@@ -15,7 +16,6 @@ from tfnn.optimizers.nested import optimizers_of
 from tfnn.training import fit
 from tfnn.training.graph.augmentation import steps_of
 from tfnn.training.resume import state
-from tfnn.training.source.tensors import integer
 
 
 def find_learning_rate(
@@ -73,11 +73,10 @@ def find_learning_rate(
     if not 0 < min_learning_rate < max_learning_rate < np.inf:
         rates = f"min_learning_rate={min_learning_rate} and max_learning_rate={max_learning_rate}"
         raise ValueError(f"{rates} must be positive and finite, the first below the second")
-    if not 0 <= smoothing < 1:
-        raise ValueError(f"smoothing={smoothing} must be in [0, 1)")
+    number("smoothing", smoothing, 0, 1)
     if not divergence > 1:
         raise ValueError(f"divergence={divergence} must be above 1")
-    updates, augment = integer("updates", updates, low=2), steps_of(augment)
+    updates, augment = int32("updates", updates, low=2), steps_of(augment)
     sweep = Sweep(min_learning_rate, max_learning_rate, updates)
     test = RangeTest(sweep, smoothing, divergence, augment)
     with undone(model, test), contextlib.suppress(Diverged):

@@ -5,6 +5,7 @@ import math
 import pathlib
 import textwrap
 
+from tfnn import files
 from tfnn.diagnose.table import shortened
 
 LABELS = 50  # how many layer names fit side by side
@@ -80,13 +81,7 @@ def save(figure, path):
     check_kind(path, figure)
     picture = io.BytesIO()
     figure.savefig(picture, format=path.suffix[1:], dpi=120)
-    hidden = path.with_name(f".{path.name}")
-    try:
-        hidden.write_bytes(picture.getvalue())
-        hidden.replace(path)
-    except OSError as error:
-        hidden.unlink(missing_ok=True)
-        raise OSError(f"{path}: cannot be written: {error.strerror}") from None
+    files.write(path, picture.getvalue())
 
 
 def check_kind(path, figure):

@@ -1,7 +1,8 @@
 """Initializers (lecture, section 2): the variance that keeps signals from vanishing or exploding with depth.
 
-With independent, zero-mean weights and inputs Var(y) = n_in · Var(w) · Var(x), so that Var(w) = 1/n_in keeps the signal's
-variance from layer to layer; likewise 1/n_out that of the gradient. A ReLU halves the second moment of its input: 2/n_in.
+With independent, zero-mean weights and inputs, Var(y) = n_in · Var(w) · Var(x). So Var(w) = 1/n_in keeps the signal's
+variance from layer to layer; likewise 1/n_out keeps the gradient's. A ReLU halves the second moment of its input, which
+asks for 2/n_in.
 """
 
 from keras.initializers import STFT, Constant, Identity, Initializer, Ones, RandomNormal, RandomUniform, TruncatedNormal

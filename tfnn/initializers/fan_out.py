@@ -1,4 +1,4 @@
-"""The variance that keeps the gradient's on its way back (Glorot & Bengio 2010; lecture, section 2)."""
+"""Weights that preserve the variance of the gradient on the backward pass (Glorot & Bengio 2010; lecture, section 2)."""
 
 import keras
 

@@ -1,7 +1,7 @@
-"""n_in, the inputs that one output unit of a kernel sums over, and n_out, the outputs that one input unit feeds.
+"""Counts n_in, the inputs that one output unit of a kernel sums over, and n_out, the outputs that one input unit feeds.
 
-A shape alone does not tell them, and Keras reads each as that of a dense layer or of a plain convolution. Its other
-layers lay their kernels out so:
+The shape alone does not determine them; Keras reads every shape as that of a dense layer or a plain convolution. These are
+the layouts of its layers:
 
 | `kernel` | layers | shape in 2-D | n_in | n_out |
 |---|---|---|---|---|
@@ -9,9 +9,8 @@ layers lay their kernels out so:
 | `"depthwise"` | DepthwiseConv, the first kernel of SeparableConv | (h, w, channels, multiplier) | h w | h w multiplier |
 | `"transposed"` | ConvTranspose | (h, w, filters, channels) | h w channels | h w filters |
 
-They are counted at stride 1, as in the papers. A stride of s on each of d axes makes
-n_out of a convolution, and n_in of a transposed one, s^d times smaller on average: there a `scale` s^d times larger keeps
-the variance.
+They are counted at stride 1, as in the papers. A stride of s on each of d axes makes n_out of a convolution, and n_in of a
+transposed one, s^d times smaller on average; there a `scale` that is s^d times larger preserves the variance.
 """
 
 import math
@@ -20,7 +19,7 @@ KERNELS = ("standard", "depthwise", "transposed")
 
 
 def fans(shape, input_axes=None, output_axes=None, kernel="standard", groups=1):
-    """(n_in, n_out) of a kernel; of a vector of n numbers (n, n), as in Keras."""
+    """(n_in, n_out) of a kernel. For a vector of n numbers it is (n, n), as in Keras."""
     check_shape(shape, kernel, groups)
     if len(shape) < 2:
         return math.prod(shape), math.prod(shape)

@@ -1,4 +1,4 @@
-"""Between the forward 1/n_in and the backward 1/n_out (Glorot & Bengio 2010, AISTATS; lecture, eq. 2 and 3)."""
+"""Between 1/n_in, for the forward pass, and 1/n_out, for the backward pass (Glorot & Bengio 2010; lecture, eq. 2 and 3)."""
 
 import keras
 
@@ -41,8 +41,8 @@ class GlorotUniform(Rule):
 class GlorotReluNormal(Rule):
     """The lecture's rule for ReLU: truncated normal, Var(w) = 4/(n_in + n_out).
 
-    Half of a linear unit is lost in a ReLU, so the weights get twice Xavier's variance (lecture, eq. 3). Keras has no class
-    for it. He et al. 2015 take 2/n_in instead, which is the same where n_in = n_out.
+    A ReLU discards half of its input, so the weights get twice Xavier's variance (lecture, eq. 3). Keras has no class for
+    it. He et al. 2015 take 2/n_in instead, which is the same where n_in = n_out.
 
     Args:
         seed, input_axes, output_axes, kernel, groups: as in `VarianceScaling`.

@@ -1,4 +1,4 @@
-"""For layers followed by a ReLU (He et al. 2015, arXiv:1502.01852, eq. 10)."""
+"""Weights of layers that are followed by a ReLU (He et al. 2015, arXiv:1502.01852, eq. 10)."""
 
 import keras
 
@@ -9,8 +9,8 @@ from tfnn.initializers.variance_scaling import Rule
 class HeNormal(Rule):
     """Truncated normal, Var(w) = 2/n_in: through ReLUs the signal keeps its scale from layer to layer.
 
-    He et al. 2015, arXiv:1502.01852, eq. 10, who draw from a plain normal; as in Keras it is truncated at two standard
-    deviations and widened so that its variance is 2/n_in.
+    He et al. 2015, arXiv:1502.01852, eq. 10. They draw from a plain normal distribution; here, as in Keras, it is truncated
+    at two standard deviations and widened so that its variance is 2/n_in.
 
     Args:
         seed, input_axes, output_axes, kernel, groups: as in `VarianceScaling`.

@@ -1,4 +1,4 @@
-"""The variance that keeps the signal's on its way forward (LeCun et al. 1998, "Efficient BackProp", eq. 16)."""
+"""Weights that preserve the variance of the signal on the forward pass (LeCun et al. 1998, "Efficient BackProp", eq. 16)."""
 
 import keras
 

@@ -22,7 +22,7 @@ KERNELS = "kernel", "depthwise_kernel", "pointwise_kernel"
 
 
 class Scaled(NamedTuple):
-    """What was done to one layer: its path, the variance that its output has now, and how often its kernel was divided."""
+    """The result for one layer: its path, the variance of its output now, and how often its kernel was divided."""
 
     path: str
     variance: float
@@ -30,33 +30,33 @@ class Scaled(NamedTuple):
 
 
 def lsuv(model, batch, tolerance=0.1, max_iterations=10, seed=None):
-    """Gives the output of each layer with a kernel the variance 1 on `batch`, from orthonormal kernels on.
+    """Makes kernels orthonormal, then scales each so that the output of its layer has the variance 1 on `batch`.
 
     Layer by layer in the order of the forward pass: W ← orthonormal; then, while |Var(Wx + b) − 1| ≥ `tolerance`,
     W ← W / √Var(Wx + b). The variance is over all numbers of the output, before the layer's activation.
 
-    Mishkin & Matas 2016, arXiv:1511.06422, algorithm 1. Where a variance is not reached the paper goes on to the next
-    layer; here that is an error. Kernels are those of dense and convolution layers, wherever they stand in the model; of a
-    separable convolution the pointwise kernel is divided. Frozen layers stay as they are; a layer that is called several
-    times is scaled at its first call. Nothing but kernels changes, and after an error nothing.
+    Mishkin & Matas 2016, arXiv:1511.06422, algorithm 1. Where the variance is not reached, the paper goes on to the next
+    layer; here that is an error. The kernels are those of dense and convolution layers at any depth of the model; in a
+    separable convolution the pointwise kernel is divided. Frozen layers stay as they are, and a layer that is called several
+    times is scaled at its first call. Nothing but kernels changes; after an error, nothing has changed at all.
 
     Args:
         model: a Keras model, built or not.
-        batch: inputs as `model(batch)` takes them, of the range and kind that it will be trained on.
+        batch: inputs as `model(batch)` takes them, like those that the model will be trained on.
         tolerance: Tol_var, positive.
-        max_iterations: T_max, how often one kernel may be divided.
-        seed: of the orthonormal kernels: an int, or None for a fresh one.
+        max_iterations: T_max, how often one kernel may be divided at most.
+        seed: the seed of the orthonormal kernels: an int, or None for a fresh one.
 
     Returns:
         A list of `(path, variance, iterations)`, one for each layer in the order of the forward pass.
 
     Raises:
-        ValueError: for an empty batch, a model without trainable kernels, an output without (finite) variance, or one
-            whose variance stays away from 1, as with large biases.
+        ValueError: for an empty batch, a model without trainable kernels, an output whose variance is 0 or not finite, or
+            one whose variance does not reach 1, as with large biases.
 
     Example:
         >>> model = tfnn.models.mlp((28, 28, 1), 10, hidden=(256,) * 30)
-        >>> tfnn.initializers.lsuv(model, x_train[:256], seed=1)
+        >>> report = tfnn.initializers.lsuv(model, x_train[:256], seed=1)
     """
     if not (tolerance > 0 and max_iterations >= 1):
         raise ValueError(f"tolerance={tolerance} must be positive and max_iterations={max_iterations} at least 1")
@@ -103,7 +103,7 @@ def scale(layer, kernels, inputs, tolerance, max_iterations, seeds):
     for kernel, start in zip(kernels, starts):
         kernel.assign(start)
     kernel, start = kernels[-1], starts[-1]
-    divisor = 1.0  # of the start: what is read from a kernel inside a layer has the precision of its policy
+    divisor = 1.0  # of `start`, as a kernel that is read inside a layer has only the precision of its policy
     for iterations in range(max_iterations + 1):
         kernel.assign(start / divisor)
         variance = float(tf.math.reduce_variance(tf.cast(type(layer).call(layer, inputs), tf.float64)))
@@ -115,7 +115,7 @@ def scale(layer, kernels, inputs, tolerance, max_iterations, seeds):
 
 
 def layout(layer, kernel):
-    """The arguments by which `Orthogonal` reads a kernel as matrices from inputs to outputs."""
+    """The arguments that tell `Orthogonal` how to read a kernel as matrices from inputs to outputs."""
     if isinstance(layer, keras.layers.EinsumDense):
         inputs, weights, outputs = re.split(",|->", layer.equation)
         rows = [axis for axis, label in enumerate(weights) if label not in outputs]
@@ -130,7 +130,7 @@ def layout(layer, kernel):
 
 @contextlib.contextmanager
 def linear(layer):
-    """Inside the block the layer has no activation. Past Keras's tracking, which would refuse a layer as the activation."""
+    """Inside the block the layer has no activation. It is set past Keras's tracking, which refuses a layer as activation."""
     activation = layer.activation
     object.__setattr__(layer, "activation", keras.activations.linear)
     try:
@@ -152,7 +152,7 @@ def eager_functions():
 
 @contextlib.contextmanager
 def others_kept(variables, changed):
-    """After the block variables have their values from before, save those with ids in `changed`; after an error all."""
+    """Restores the variables after the block, except those whose ids are in `changed`; after an error, all of them."""
     before = [(variable, variable.numpy()) for variable in variables]
     try:
         yield

@@ -10,13 +10,13 @@ from tfnn.initializers.fans import axes, check_layout, check_shape
 
 
 def orthonormal(a):
-    """Q of A = QR with a positive diagonal of R: uniform over orthonormal columns where A is normal (Mezzadri 2007)."""
+    """Q of A = QR with a positive diagonal of R. For a normal A it is uniform over orthonormal columns (Mezzadri 2007)."""
     q, r = tf.linalg.qr(a)
     return tf.where(tf.linalg.diag_part(r)[..., None, :] < 0, -q, q)
 
 
 def matrices(shape, input_axes, output_axes):
-    """A kernel as a stack of matrices that share no unit: the axes of the stack, of the rows (inputs), of the columns."""
+    """Reads a kernel as a stack of matrices that share no unit: the axes of the stack, the rows (inputs) and the columns."""
     rank = len(shape)
     rows = [axis % rank for axis in input_axes]
     columns = [axis % rank for axis in output_axes if axis % rank not in rows]
@@ -25,21 +25,21 @@ def matrices(shape, input_axes, output_axes):
 
 @keras.saving.register_keras_serializable("tfnn")
 class Orthogonal(keras.initializers.Orthogonal):
-    """W Wᵀ = gain² 1 or Wᵀ W = gain² 1, whichever is the smaller, where W maps the n_in inputs of a unit to all outputs.
+    """W Wᵀ = gain² 1 or Wᵀ W = gain² 1, whichever is smaller; W maps the n_in inputs of a unit to all outputs.
 
     Saxe, McClelland & Ganguli 2014, arXiv:1312.6120: in a linear net all singular values of the product stay 1. The
-    entries have the variance gain² / max(rows, columns) of W. A grouped or a depthwise kernel is a stack of matrices, one
-    for each group or channel, each orthonormal for itself.
+    entries of W have the variance gain² / max(rows, columns). A grouped or depthwise kernel is a stack of matrices, one for
+    each group or channel, each of them orthonormal.
 
-    The arguments and, for standard kernels, the numbers of `keras.initializers.Orthogonal`, which knows no other
-    kernels. Half precision is rounded from float32, in which Q is orthonormal to more digits.
+    The arguments are those of `keras.initializers.Orthogonal`; so are the numbers for standard kernels, the only ones it
+    knows. Half precision is rounded from float32, in which Q is orthonormal to more digits.
 
     Args:
-        gain: factor of all weights; √2 before a ReLU.
-        seed, input_axes, output_axes, kernel, groups: as in `VarianceScaling`; but `EinsumDense` does not set the axes here.
+        gain: the factor of all weights; use √2 before a ReLU.
+        seed, input_axes, output_axes, kernel, groups: as in `VarianceScaling`, but `EinsumDense` does not set these axes.
 
     Raises:
-        ValueError: for a `kernel` or `groups` outside those; when called, for a shape of fewer than two axes, with a
+        ValueError: for another `kernel` or `groups`; when called, for a shape of fewer than two axes, with a
             dimension of 0, or that does not fit `kernel` and `groups`.
 
     Example:

@@ -9,7 +9,7 @@ from tfnn.initializers.fans import check_shape
 class SmallNormal(keras.initializers.RandomNormal):
     """ε · N(0, 1) with ε = 0.01 (lecture, section 2), whatever the shape.
 
-    Good for a few layers. In a deep net the signal and the gradient shrink at each layer.
+    It is good for a few layers. In a deep net the signal and the gradient shrink at each layer.
 
     Args:
         stddev: ε, positive.

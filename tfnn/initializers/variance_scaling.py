@@ -1,4 +1,4 @@
-"""Weights whose variance is a number over a fan; the named rules in the files beside this are its special cases."""
+"""Weights with the variance scale / fan; the named rules in the neighbouring files are special cases of it."""
 
 import math
 
@@ -29,8 +29,8 @@ def draw(shape, variance, distribution, dtype, seed):
 class VarianceScaling(keras.initializers.VarianceScaling):
     """Var(w) = scale / n, where n is n_in, n_out or (n_in + n_out) / 2.
 
-    The arguments, defaults and numbers of `keras.initializers.VarianceScaling`, and the right fans for kernels whose
-    shape does not tell them (`tfnn/initializers/fans.py` has the table).
+    Arguments, defaults and numbers are those of `keras.initializers.VarianceScaling`. In addition the fans are right for
+    kernels whose shape does not determine them (`tfnn/initializers/fans.py` has the table).
 
     Args:
         scale: a positive number.
@@ -39,9 +39,9 @@ class VarianceScaling(keras.initializers.VarianceScaling):
             `"untruncated_normal"` or `"uniform"` (within ±√(3 scale / n)).
         seed: an int, a `keras.random.SeedGenerator`, or None for a fresh seed at construction. As in Keras, one
             initializer with an int or None draws the same numbers at each call.
-        input_axes, output_axes: the axes of the kernel whose product is n_in and n_out, in place of `kernel`.
+        input_axes, output_axes: the axes of the kernel whose sizes multiply to n_in and n_out, in place of `kernel`.
             `keras.layers.EinsumDense` sets them itself, from Keras 3.15 on.
-        kernel: the layer's kind: `"standard"` (dense, convolution), `"depthwise"` or `"transposed"`.
+        kernel: the kind of layer: `"standard"` (dense, convolution), `"depthwise"` or `"transposed"`.
         groups: the `groups` of the convolution.
 
     Raises:
@@ -69,7 +69,7 @@ class VarianceScaling(keras.initializers.VarianceScaling):
             raise ValueError(f"scale={scale} must be positive and finite")
         super().__init__(scale, mode, distribution, seed)
         check_layout(input_axes, output_axes, kernel, groups)
-        self.input_axes, self.output_axes = input_axes, output_axes  # which Keras has from 3.15 on
+        self.input_axes, self.output_axes = input_axes, output_axes  # Keras has them from 3.15 on
         self.kernel, self.groups = kernel, groups
 
     def __call__(self, shape, dtype=None):

@@ -1,4 +1,4 @@
-"""A residual branch that starts as nothing (Goyal et al. 2017, arXiv:1706.02677, section 5.1)."""
+"""Zeros, so that a residual branch starts as nothing (Goyal et al. 2017, arXiv:1706.02677, section 5.1)."""
 
 import keras
 
@@ -9,7 +9,8 @@ from tfnn.initializers.fans import check_shape
 class Zeros(keras.initializers.Zeros):
     """γ = 0 for the last scale of a residual branch: the block starts as its shortcut, y = x + 0 · F(x).
 
-    Goyal et al. 2017, arXiv:1706.02677, section 5.1. For biases too; not for kernels, whose units would be updated alike.
+    Goyal et al. 2017, arXiv:1706.02677, section 5.1. It also suits biases, but not kernels, whose units would all be updated
+    alike.
 
     Raises:
         ValueError: when called, for a shape with a dimension of 0.

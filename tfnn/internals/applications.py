@@ -4,6 +4,8 @@ import importlib
 import sys
 from unittest import mock
 
+from tfnn.internals.lookup import imported, part
+
 
 def asked_input_shape(make):
     """The keywords by which `make()` checks its `input_shape`, or None where it does not. Keras 3.12 to 3.15; else raises."""
@@ -19,7 +21,7 @@ def asked_file(make):
 
 def preprocess_input_of(constructor):
     """The function `preprocess_input` of the same network. Keras 3.12 to 3.15; else raises."""
-    return sys.modules[constructor.__module__].preprocess_input
+    return part(sys.modules[constructor.__module__], "preprocess_input")
 
 
 def first_call(module, function, make):
@@ -28,6 +30,7 @@ def first_call(module, function, make):
     class Found(Exception):
         pass
 
+    imported(module, function)  # or the error that names it
     with mock.patch.object(importlib.import_module(module), function, side_effect=Found) as called:
         try:
             make()

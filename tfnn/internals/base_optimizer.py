@@ -3,7 +3,7 @@
 import keras
 
 from tfnn.internals.lookup import part
-from tfnn.internals.optimizers import averages_of, call_count_of, place_of, rate_in, strategy_of, sums_of, weights_of
+from tfnn.internals.optimizers import averages_of, call_count_of, key_of, place_of, rate_in, strategy_of, sums_of, weights_of
 from tfnn.internals.tensorflow import across_replicas
 
 LISTS = "_trainable_variables", "_model_variables_moving_average", "_accumulated_gradients"  # one entry for each weight
@@ -81,7 +81,7 @@ class BaseOptimizer(keras.optimizers.Optimizer):
 
     def knows(self, weight):
         """Whether it holds state for a weight. Keras 3.12 to 3.15; raises without `_trainable_variables_indices`."""
-        return self._var_key(weight) in part(self, "_trainable_variables_indices")
+        return key_of(self, weight) in part(self, "_trainable_variables_indices")
 
     def build_more(self, weights):
         """Keras's `build`, which makes lists for these weights alone: here they are joined to those that were there.
@@ -102,4 +102,4 @@ class BaseOptimizer(keras.optimizers.Optimizer):
             held = getattr(self, name)
             object.__setattr__(self, name, [held[i] for i in order] if held else held)
         for index, weight in enumerate(weights_of(self)):
-            self._trainable_variables_indices[self._var_key(weight)] = index
+            part(self, "_trainable_variables_indices")[key_of(self, weight)] = index

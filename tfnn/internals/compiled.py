@@ -47,7 +47,7 @@ def metrics_of(model):
 
 def every_metric(model):
     """All metrics one by one: `model.metrics` has those of `compile` as one. Keras 3.12 to 3.15; as one without `metrics`."""
-    return [part for metric in model.metrics for part in getattr(metric, "metrics", [metric])]
+    return [one for metric in model.metrics for one in getattr(metric, "metrics", [metric])]
 
 
 def update_metrics(model, y, y_pred, sample_weight):
@@ -82,8 +82,8 @@ def forget_training(model):
 
 
 def restored_epoch(model):
-    """The epoch that a callback set in `on_train_begin`, or None. Keras 3.12 to 3.15; None without `_initial_epoch`."""
-    return getattr(model, "_initial_epoch", None)
+    """The epoch that a callback set in `on_train_begin`, or None. Keras 3.12 to 3.15; raises without `_initial_epoch`."""
+    return part(model, "_initial_epoch")
 
 
 def validates(model, epoch, frequency):

@@ -1,6 +1,7 @@
 """A private name, or one error that says which is missing."""
 
 import importlib
+import types
 
 import keras
 import tensorflow as tf
@@ -13,8 +14,7 @@ def part(thing, name):
     try:
         return getattr(thing, name)
     except AttributeError as error:
-        owner = thing if isinstance(thing, type) else type(thing)
-        raise missing(f"{owner.__module__}.{owner.__name__}.{name}") from error
+        raise missing(f"{owner_of(thing)}.{name}") from error
 
 
 def imported(module, name):
@@ -23,6 +23,13 @@ def imported(module, name):
         return getattr(importlib.import_module(module), name)
     except (ImportError, AttributeError) as error:
         raise missing(f"{module}.{name}") from error
+
+
+def owner_of(thing):
+    if isinstance(thing, types.ModuleType):
+        return thing.__name__
+    kind = thing if isinstance(thing, type) else type(thing)
+    return f"{kind.__module__}.{kind.__name__}"
 
 
 def missing(name):

@@ -5,19 +5,19 @@ import inspect
 import keras
 import tensorflow as tf
 
-RENORM = "renorm", "renorm_clipping", "renorm_momentum"  # arguments of Keras's from 3.14 on
+RENORM = "renorm", "renorm_clipping", "renorm_momentum"  # arguments that Keras has from 3.14 on
 
 
 def batch_norm(x, gamma, beta, epsilon, axes, moments=tf.nn.moments):
-    """Algorithm 1: μ_B, σ²_B (biased) over `axes`; x̂ = (x − μ_B)/√(σ²_B + ε); y = γ x̂ + β. Gives (y, μ_B, σ²_B)."""
+    """Algorithm 1: μ_B, σ²_B (biased) over `axes`; x̂ = (x − μ_B)/√(σ²_B + ε); y = γ x̂ + β. Returns (y, μ_B, σ²_B)."""
     mean, variance = moments(x, axes)
     return gamma * (x - mean) * tf.math.rsqrt(variance + epsilon) + beta, mean, variance
 
 
 def synchronized_moments(x, axes):
-    """`tf.nn.moments` of the parts of a batch on all replicas together.
+    """`tf.nn.moments` over the parts of a batch on all replicas together.
 
-    In two passes: Keras's E[x²] − E[x]² loses the variance of what lies far from 0.
+    It takes two passes, because Keras's E[x²] − E[x]² loses the variance of numbers that lie far from 0.
     """
     total = lambda part: tf.distribute.get_replica_context().all_reduce(tf.distribute.ReduceOp.SUM, part)
     n = total(tf.cast(tf.size(x) / tf.shape(x)[-1], x.dtype))
@@ -26,7 +26,7 @@ def synchronized_moments(x, axes):
 
 
 def ghost_batch_norm(x, gamma, beta, epsilon, axis, size):
-    """Algorithm 1 in each ghost of `size` examples; the last takes the rest. Gives (y, means, variances (ghosts, C))."""
+    """Algorithm 1 in each ghost of `size` examples; the last takes the rest. Returns (y, means, variances (ghosts, C))."""
     rows, within = tf.shape(x)[0], [a for a in range(1, len(x.shape)) if a != axis]
     ghosts = tf.maximum(rows // size, 1)
     ghost = tf.minimum(tf.range(rows) // size, ghosts - 1)  # of each example
@@ -49,7 +49,7 @@ def fused_batch_norm(x, gamma, beta, epsilon):
         x=x, scale=gamma, offset=beta, mean=[], variance=[], epsilon=epsilon, is_training=True
     )
     n = tf.cast(tf.size(x) / tf.shape(x)[-1], tf.float32)
-    return y, mean, unbiased * ((n - 1) / n)  # the kernel gives Σ/(n−1) where algorithm 1 has Σ/n
+    return y, mean, unbiased * ((n - 1) / n)  # the kernel returns Σ/(n−1), and algorithm 1 has Σ/n
 
 
 def fused_frozen_norm(x, gamma, beta, mean, variance, epsilon):
@@ -65,20 +65,20 @@ class BatchNormalization(keras.layers.BatchNormalization):
 
     In training x̂ = (x − μ_B)/√(σ²_B + ε), y = γ x̂ + β with the mean and biased variance of the batch over all axes but
     `axis`, and moving ← momentum · moving + (1 − momentum) · batch. At test, or when frozen (`trainable = False`), the
-    moving moments stand for those of the batch. Place it after a convolution or dense layer, before the activation.
+    moving moments replace those of the batch. Place it after a convolution or dense layer, before the activation.
 
     Constructor and behaviour are Keras's; its own code still runs for masks, `renorm` and channels that are not last.
-    Images are not upcast under mixed precision: the kernel computes in float32 inside.
+    Images are not upcast under mixed precision: the kernel computes in float32 internally.
 
-    The batch is what one call sees. Where `tfnn.fit` grows the batch by accumulation that is a micro-batch: each is
-    normalised by its own moments and moves the moving ones once, in order; a shorter tail counts there like a full one.
+    The batch is what one call sees. Where `tfnn.fit` grows the batch by accumulation, that is a micro-batch: each one is
+    normalised by its own moments and updates the moving ones once, in order; a shorter last one counts like a full one.
     Under a strategy it is the replica's share, unless `synchronized`.
 
     Args:
         virtual_batch_size: examples of a ghost batch (Hoffer et al. 2017, arXiv:1705.08741, algorithm 1), or None. Each
-            call is split, in order, into ghosts of that size, the last of which takes the rest: it has up to twice as
-            many less one. Outputs and moving moments are those of the ghosts as batches one after another, so that the
-            noise, and the memory in examples, of the moving moments does not depend on the size of the batch.
+            call is split, in order, into ghosts of that size; the last one takes the rest, so that it may be nearly twice as
+            large. Outputs and moving moments are as if the ghosts had been batches, one after another. So neither the noise
+            of the moving moments nor the number of examples that they remember depends on the batch size.
 
     Raises:
         ValueError: for a `virtual_batch_size` below 1, or with `synchronized`, `renorm` or, in training, a mask; for
@@ -89,7 +89,7 @@ class BatchNormalization(keras.layers.BatchNormalization):
         >>> x = keras.layers.ReLU()(tfnn.layers.BatchNormalization()(x))
     """
 
-    renorm = False  # where Keras has none
+    renorm = False  # for versions of Keras without it
 
     def __init__(self, *args, virtual_batch_size=None, **kwargs):
         super().__init__(*args, **known(kwargs))
@@ -144,7 +144,7 @@ class BatchNormalization(keras.layers.BatchNormalization):
         return tf.cast(y, self.compute_dtype)
 
     def move(self, keep, mean, variance):
-        """moving ← keep · moving + what comes."""
+        """moving ← keep · moving + the new part, for mean and variance."""
         for moving, coming in (self.moving_mean, mean), (self.moving_variance, variance):
             moving.assign(moving * keep + tf.cast(coming, moving.dtype))
 
@@ -158,7 +158,7 @@ class BatchNormalization(keras.layers.BatchNormalization):
 
 
 def known(arguments):
-    """The arguments that Keras's layer has in the installed version: an older one has no `renorm`, which is then off."""
+    """The arguments that the installed version of Keras's layer takes; an older one has no `renorm`, which is then off."""
     if "renorm" in inspect.signature(keras.layers.BatchNormalization.__init__).parameters:
         return arguments
     if arguments.get("renorm"):

@@ -6,12 +6,13 @@ import keras
 import tensorflow as tf
 
 from tfnn import random
+from tfnn.checks import fraction, number
 
 SCALES = "training", "test"
 
 
 def dropout(x, u, rate):
-    """0 with probability p = rate, from u in [0, 1)."""
+    """Sets x to 0 with probability p = rate, given uniform u in [0, 1)."""
     return tf.where(u >= tf.cast(rate, u.dtype), x, tf.zeros_like(x))
 
 
@@ -22,28 +23,29 @@ def check_floats(layer, inputs):
 
 @keras.saving.register_keras_serializable("tfnn")
 class Dropout(keras.layers.Dropout):
-    """Sets units to 0 at random while training, the arguments and defaults of `keras.layers.Dropout`.
+    """Sets units to 0 at random while training; arguments and defaults are those of `keras.layers.Dropout`.
 
-    - `scale_at="training"` (inverted dropout, as Keras): in training y = x / (1 − p) with probability 1 − p, else 0; at test
-      y = x.
+    - `scale_at="training"` (inverted dropout, as in Keras): in training y = x / (1 − p) with probability 1 − p, else 0; at
+      test y = x.
     - `scale_at="test"` (the lecture's; Srivastava et al. 2014, section 4): in training y = x or 0; at test y = (1 − p) x, as
       1 − p is the probability of keeping a unit. (The slide says "multiply by p", the same at its p = 0.5.)
 
-    Both have the same expectation in training as at test. `layer(x, training=True)` at test is Monte Carlo dropout (Gal &
-    Ghahramani 2016, arXiv:1506.02142): the spread of several answers tells how unsure the model is.
+    With both, the expectation in training is the output at test. `layer(x, training=True)` at test is Monte Carlo dropout
+    (Gal & Ghahramani 2016, arXiv:1506.02142): the spread of several answers tells how unsure the model is.
 
     Under `tfnn.fit` the mask of an example is a function of (seed, epoch, example), whatever batch it is in.
 
     Args:
-        rate: p in [0, 1], or a `tf.Variable` or `keras.Variable` of it. `layer.rate = p` takes effect at the next step,
-            without a new trace.
-        noise_shape: the shape of the mask, with None for that of the input; an axis of 1 is dropped as a whole.
-        seed: an int for use outside `tfnn.fit`, which brings its own.
+        rate: p in [0, 1], or a `tf.Variable` or `keras.Variable` that holds it. `layer.rate = p` takes effect at the next
+            step, without a new trace.
+        noise_shape: the shape of the mask, where None stands for the input's size; units along an axis of size 1 are dropped
+            together.
+        seed: an int, for use outside `tfnn.fit`, which has its own seed.
         scale_at: "training" or "test".
 
     Raises:
-        ValueError: for a `rate` outside [0, 1], another `scale_at`, inputs that are no floats, or a `noise_shape` of another
-            rank than theirs.
+        ValueError: for a `rate` outside [0, 1], another `scale_at`, inputs that are not floats, or a `noise_shape` whose rank
+            is not that of the inputs.
 
     Example:
         >>> model = keras.Sequential([keras.layers.Dense(64, "relu"), tfnn.layers.Dropout(0.5), keras.layers.Dense(10)])
@@ -52,8 +54,8 @@ class Dropout(keras.layers.Dropout):
     def __init__(self, rate, noise_shape=None, seed=None, *, scale_at="training", **kwargs):
         if scale_at not in SCALES:
             raise ValueError(f"scale_at={scale_at!r} must be one of {SCALES}")
-        super().__init__(0.5, noise_shape, seed, **kwargs)  # at a rate of 0 Keras leaves the seed's state out
-        self.rate = rate.value if isinstance(rate, keras.Variable) else rate  # Keras takes one of its own for a weight
+        super().__init__(0.5, noise_shape, seed, **kwargs)  # not 0, at which Keras would make no seed generator
+        self.rate = rate.value if isinstance(rate, keras.Variable) else rate  # Keras would track its own variable as a weight
         self.scale_at = scale_at
 
     @property
@@ -61,7 +63,7 @@ class Dropout(keras.layers.Dropout):
         if "held_rate" not in vars(self):
             raise AttributeError("rate")  # Keras reads an attribute before it is first set
         with tf.init_scope():  # a block may make its layers while a graph is traced
-            return float(tf.convert_to_tensor(self.held_rate))  # under a strategy a variable of several replicas
+            return float(tf.convert_to_tensor(self.held_rate))  # under a strategy it may be a variable of several replicas
 
     @rate.setter
     def rate(self, value):
@@ -75,8 +77,7 @@ class Dropout(keras.layers.Dropout):
                 self.held_rate = tf.Variable(value, dtype=tf.float32, trainable=False, name="rate")  # no weight of the model
 
     def check_rate(self, rate):
-        if not 0 <= rate <= 1:
-            raise ValueError(f"rate={rate} must be in [0, 1]")
+        fraction("rate", rate)
 
     def call(self, inputs, training=False):
         check_floats(self, inputs)
@@ -90,7 +91,7 @@ class Dropout(keras.layers.Dropout):
         return dropout(inputs, u, self.held_rate)
 
     def noise(self, inputs):
-        """Numbers in [0, 1) of the mask's shape."""
+        """Uniform numbers in [0, 1) in the shape of the mask."""
         shape = self.mask_shape(inputs)
         if not random.in_scope() or (self.noise_shape and self.noise_shape[0] == 1):
             return keras.random.uniform(shape, dtype="float32", seed=self.seed_generator)
@@ -109,9 +110,9 @@ class Dropout(keras.layers.Dropout):
 
 @keras.saving.register_keras_serializable("tfnn")
 class SpatialDropout(Dropout):
-    """Drops whole channels (Tompson et al. 2015, arXiv:1411.4280): neighbours in a feature map are alike.
+    """Drops whole channels, as neighbours in a feature map are alike (Tompson et al. 2015, arXiv:1411.4280).
 
-    For inputs (B, ..., C) of any rank: Keras's `SpatialDropout1D`, `2D` and `3D` in one.
+    It takes inputs (B, ..., C) of any rank, and so does the work of Keras's `SpatialDropout1D`, `2D` and `3D`.
 
     Args:
         rate, seed, scale_at: as in `Dropout`.
@@ -135,14 +136,14 @@ class SpatialDropout(Dropout):
 class GaussianDropout(Dropout):
     """y = x · N(1, p / (1 − p)) in training, y = x at test (Srivastava et al. 2014, section 10).
 
-    Mean and variance are those of inverted dropout, without a unit that is 0.
+    Mean and variance are those of inverted dropout, but no unit is set to 0.
 
     Args:
         rate: p in [0, 1), as in `Dropout`.
         seed: as in `Dropout`.
 
     Raises:
-        ValueError: for a `rate` outside [0, 1), or inputs that are no floats.
+        ValueError: for a `rate` outside [0, 1), or inputs that are not floats.
 
     Example:
         >>> layer = tfnn.layers.GaussianDropout(0.3)
@@ -152,8 +153,7 @@ class GaussianDropout(Dropout):
         super().__init__(rate, None, seed, scale_at="test", **kwargs)
 
     def check_rate(self, rate):
-        if not 0 <= rate < 1:
-            raise ValueError(f"rate={rate} must be in [0, 1)")
+        number("rate", rate, 0, 1)
 
     def call(self, inputs, training=False):
         check_floats(self, inputs)

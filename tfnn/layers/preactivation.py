@@ -8,14 +8,14 @@ from tfnn.layers.residual import ResidualBlock, build_path, follow
 
 @keras.saving.register_keras_serializable("tfnn")
 class PreactivationBlock(ResidualBlock):
-    """y = x + F(a), a = ReLU(BatchNorm(x)): nothing stands on the identity, so a sum of branches reaches every layer.
+    """y = x + F(a), a = ReLU(BatchNorm(x)): the identity path stays free, so that the sum of all branches reaches every layer.
 
     F is a 3×3 convolution, BatchNorm, ReLU and a second 3×3 convolution. Where stride or width change, y = W a + F(a) with
-    a 1×1 convolution W of the activated input (as in the authors' code). What follows the last block must normalise and
-    activate its output.
+    a 1×1 convolution W of the activated input (as in the authors' code). The output of the last block must be normalised and
+    activated by the layers that follow it.
 
-    All kernels start from `kernel_initializer`, as in the paper; without BatchNorm the last of F starts at 0, so that the
-    block starts as the identity (Zhang et al. 2019, arXiv:1901.09321, rule 1 of Fixup).
+    All kernels start from `kernel_initializer`, as in the paper; without BatchNorm the last kernel of F starts at 0, so that
+    the block starts as the identity (Zhang et al. 2019, arXiv:1901.09321, rule 1 of Fixup).
 
     Args:
         filters, strides, normalize, dropout, activation, kernel_initializer: as in `ResidualBlock`.

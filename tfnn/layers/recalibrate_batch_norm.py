@@ -1,4 +1,4 @@
-"""Moving moments of batch normalisation, measured anew over a data set."""
+"""Measures the moving moments of batch normalisation anew over a data set."""
 
 import contextlib
 
@@ -6,11 +6,13 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from tfnn.checks import int32
 from tfnn.data.batches import batches
 from tfnn.internals.layers import layers_of
 from tfnn.layers.standardize import merge
+from tfnn.taps import replaced_calls
 
-# with these, a layer in training mode leaves in its moving moments those of the last batch, whatever it was made with
+# with these settings, the moving moments of a layer in training mode are those of the last batch
 BATCH_ALONE = {"momentum": 0.0, "renorm": False, "virtual_batch_size": None}
 
 
@@ -22,15 +24,15 @@ def recalibrate_batch_norm(model, data, batch_size=128):
     it when weights were averaged (Izmailov et al. 2018, arXiv:1803.05407, section 3.2), or when the moving moments lag
     behind the weights, as after few updates or with large batches.
 
-    Each layer normalises by the moments of the batch while its own are measured, so those of the first layer are exact,
-    and those of deeper ones depend a little on the size of the batch: take a large one. All other layers run as at
-    inference (dropout is off, as it will be when the moments are used); no other weight or state changes. Layers of
-    tfnn's and of Keras's are found at any depth; frozen ones (`trainable = False`) are skipped.
+    While its own moments are measured, each layer normalises by those of the batch. So the moments of the first layer are
+    exact, and those of deeper layers depend a little on the batch size: take a large one. All other layers run as at
+    inference (dropout is off, as it will be when the moments are used); no other weight or state changes. The layers of
+    tfnn and of Keras are found at any depth; frozen ones (`trainable = False`) are skipped.
 
     Args:
         model: a built Keras model, or a layer.
         data: an array, (x, y), a `tf.data.Dataset` or another source of batches: see `tfnn.data.batches.batches`.
-        batch_size: examples at a time, of an array or a folder; other sources bring batches of their own.
+        batch_size: how many examples of an array or a folder to take at a time; other sources have batches of their own.
 
     Returns:
         The list of layers that were measured: those that ran and are not frozen.
@@ -40,10 +42,9 @@ def recalibrate_batch_norm(model, data, batch_size=128):
             infinite. Whatever fails, the model is left as it was.
 
     Example:
-        >>> tfnn.layers.recalibrate_batch_norm(model, x_train)
+        >>> layers = tfnn.layers.recalibrate_batch_norm(model, x_train)
     """
-    if not batch_size >= 1:
-        raise ValueError(f"batch_size={batch_size} must be at least 1")
+    int32("batch_size", batch_size, low=1)
     if not model.built:
         raise ValueError(f"model {model.name!r} is not built, so it has no moments: call it on data first")
     layers = [
@@ -76,39 +77,38 @@ def recalibrate_batch_norm(model, data, batch_size=128):
 @contextlib.contextmanager
 def measuring(layers):
     """Inside the block each layer normalises by the batch, and adds (its index, count, mean, Σ deviation²) to the list."""
-    found = []
+    found, places = [], {id(layer): index for index, layer in enumerate(layers)}
 
-    def measured(index, layer, call):
+    def measured(layer, call):
         def run(inputs, training=None, mask=None):
             output = call(inputs, training=True, mask=mask)
             counted = tf.ones_like(inputs) if mask is None else tf.broadcast_to(mask[..., None], tf.shape(inputs))
             count = tf.cast(tf.math.count_nonzero(counted), tf.float64) / inputs.shape[layer.axis]
             mean, variance = (tf.cast(moment.value, tf.float64) for moment in (layer.moving_mean, layer.moving_variance))
-            found.append((tf.constant(index), count, mean, variance * count))
+            found.append((tf.constant(places[id(layer)]), count, mean, variance * count))
             return output
 
         return run
 
     with contextlib.ExitStack() as stack:
-        for index, layer in enumerate(layers):
+        for layer in layers:
             for moving in layer.moving_mean, layer.moving_variance:
                 stack.callback(moving.assign, moving.numpy())
             for name, value in BATCH_ALONE.items():
                 if hasattr(layer, name):
                     stack.callback(setattr, layer, name, getattr(layer, name))
                     setattr(layer, name, value)
-            object.__setattr__(layer, "call", measured(index, layer, layer.call))  # past Keras's tracking
-            stack.callback(object.__delattr__, layer, "call")
+        stack.enter_context(replaced_calls(layers, measured))
         yield found
 
 
 def merge_in(totals, index, part):
-    if part[0]:  # a batch may be masked as a whole
+    if part[0]:  # it is 0 where the whole batch is masked
         totals[index] = merge(totals[index], part) if index in totals else part
 
 
 def set_moments(layer, mean, variance):
     layer.moving_mean.assign(mean)
     layer.moving_variance.assign(variance)
-    if getattr(layer, "renorm", False):  # from Keras 3.14 on; it moves the deviation, and derives the variance from it
+    if getattr(layer, "renorm", False):  # from Keras 3.14 on; it keeps a moving deviation, too
         layer.moving_stddev.assign(np.sqrt(variance + layer.epsilon))

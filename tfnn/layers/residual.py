@@ -2,6 +2,7 @@
 
 import keras
 
+from tfnn.checks import fraction
 from tfnn.initializers import HeNormal, Zeros
 from tfnn.layers.batch_normalization import BatchNormalization
 from tfnn.layers.dropout import Dropout
@@ -9,20 +10,20 @@ from tfnn.layers.dropout import Dropout
 
 @keras.saving.register_keras_serializable("tfnn")
 class ResidualBlock(keras.layers.Layer):
-    """y = ReLU(F(x) + S(x)): two 3×3 convolutions, each with BatchNorm, the first with a ReLU; beside them a shortcut.
+    """y = ReLU(F(x) + S(x)). F has two 3×3 convolutions, each with BatchNorm, the first with a ReLU; S is a shortcut.
 
     S is the identity, or a 1×1 convolution with BatchNorm where stride or width change (He et al. 2016, option B). F starts
     at 0, so that the block starts as ReLU(S(x)) at any depth: its last γ is 0 (Goyal et al. 2017, arXiv:1706.02677, section
-    5.1), or without BatchNorm its last kernel (Zhang et al. 2019, arXiv:1901.09321, rule 1 of Fixup).
+    5.1), or, without BatchNorm, its last kernel is 0 (Zhang et al. 2019, arXiv:1901.09321, rule 1 of Fixup).
 
     Args:
         filters: channels of the output.
         strides: 2 halves height and width.
-        normalize: whether BatchNorm follows each convolution; else it has a bias.
-        dropout: the part that is dropped in training between the convolutions, behind the activation (Zagoruyko & Komodakis
-            2016, arXiv:1605.07146, fig. 1d); 0 leaves the layer out.
-        activation: in the place of ReLU: a name or a function.
-        kernel_initializer: of all convolutions; each gets a clone, so that without a seed no two start alike.
+        normalize: whether BatchNorm follows each convolution; otherwise the convolution has a bias.
+        dropout: the share of units that is dropped in training between the convolutions, after the activation (Zagoruyko &
+            Komodakis 2016, arXiv:1605.07146, fig. 1d); 0 leaves the layer out.
+        activation: the name of a function, or a function, in place of ReLU.
+        kernel_initializer: the initializer of all convolutions; each gets a clone, so that without a seed no two start alike.
 
     Input (B, H, W, C), output (B, ⌈H/strides⌉, ⌈W/strides⌉, filters).
 
@@ -37,8 +38,7 @@ class ResidualBlock(keras.layers.Layer):
         super().__init__(**kwargs)
         if not (filters >= 1 and strides >= 1):
             raise ValueError(f"filters={filters} and strides={strides} must be positive")
-        if not 0 <= dropout <= 1:
-            raise ValueError(f"dropout={dropout} must be in [0, 1]")
+        fraction("dropout", dropout)
         self.filters, self.strides, self.normalize, self.dropout = filters, strides, normalize, dropout
         self.activation = keras.activations.get(activation)
         self.kernel_initializer = keras.initializers.get(kernel_initializer) or HeNormal()
@@ -64,7 +64,7 @@ class ResidualBlock(keras.layers.Layer):
     def changes(self, input_shape):
         return self.strides > 1 or input_shape[-1] != self.filters
 
-    # The parts of a path; what may be left out is a list.
+    # The parts of a path; a part that may be left out is a list.
 
     def conv(self, size, strides=1, kernel_initializer=None):
         return keras.layers.Conv2D(
@@ -110,6 +110,6 @@ def build_path(path, shape):
 
 
 def follow(path, x):
-    for layer in path:  # Keras hands `training` on to layers that are called inside a layer
+    for layer in path:  # Keras passes `training` on to layers that are called inside a layer
         x = layer(x)
     return x

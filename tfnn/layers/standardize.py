@@ -8,9 +8,9 @@ from tfnn.data.batches import batches
 
 
 def standardize(x, mean, variance):
-    """Eq. 6: x̂ = (x − E[x]) / √Var[x]; 0 where a feature is constant, which has nothing to say. Moments are float64."""
+    """Eq. 6: x̂ = (x − E[x]) / √Var[x]; 0 where a feature is constant and so carries no information. Moments are float64."""
     high = tf.cast(mean, x.dtype)
-    low = tf.cast(mean - tf.cast(high, tf.float64), x.dtype)  # what x.dtype rounds off of a mean far from 0
+    low = tf.cast(mean - tf.cast(high, tf.float64), x.dtype)  # the part of a mean far from 0 that x.dtype rounds off
     scale = tf.cast(tf.math.rsqrt(tf.where(variance > 0, variance, 1)), x.dtype)
     return tf.where(variance > 0, ((x - high) - low) * scale, 0)
 
@@ -39,7 +39,7 @@ class Standardize(keras.layers.Layer):
         invert: whether the layer maps the other way, x √Var + E, as for a model that gives standardised targets.
 
     Raises:
-        ValueError: from `adapt`, for no data, for data with NaN or infinity, or of another shape than the layer's.
+        ValueError: from `adapt`, for no data, for data with NaN or infinity, or for data that do not have the layer's shape.
 
     Example:
         >>> standardize = tfnn.layers.Standardize()
@@ -48,11 +48,11 @@ class Standardize(keras.layers.Layer):
     """
 
     def __init__(self, axis=-1, invert=False, **kwargs):
-        super().__init__(autocast=False, **kwargs)  # half precision would round what is far from 0 before it is centred
+        super().__init__(autocast=False, **kwargs)  # half precision would round numbers far from 0 before they are centred
         self.axis, self.invert = axis, invert
 
     def build(self, input_shape):
-        """Raises ValueError where `axis` is that of the batch, of unknown size or beyond the inputs' rank."""
+        """Raises ValueError if `axis` is the batch's, has an unknown size, or is beyond the rank of the inputs."""
         rank = len(input_shape)
         axes = () if self.axis is None else np.atleast_1d(self.axis)
         kept = sorted({int(axis) % rank for axis in axes})
@@ -65,7 +65,7 @@ class Standardize(keras.layers.Layer):
         self.variance = self.add_weight(name="variance", initializer="ones", **moment)
 
     def adapt(self, data):
-        """Sets mean and variance to those of `data`, in float64 and one pass, so that it may be larger than memory.
+        """Sets mean and variance to those of `data`, in float64 and in one pass, so that the data may be larger than memory.
 
         Args:
             data: an array, a `tf.data.Dataset`, a `PyDataset` or another iterable of batches (of x, or of (x, y)), a
@@ -114,8 +114,8 @@ class Standardize(keras.layers.Layer):
 
 
 def moments(x, axes):
-    """Count, mean and sum of squared deviations over `axes`, from one of the values on, so that a constant gives exactly 0."""
-    with np.errstate(invalid="ignore"):  # infinity is refused once, in the end
+    """Count, mean and sum of squared deviations over `axes`; measured from the first value, so that a constant gives 0."""
+    with np.errstate(invalid="ignore"):  # infinity is refused once, at the end
         first = x[tuple(slice(1) if axis in axes else slice(None) for axis in range(x.ndim))]
         shift = (x - first).mean(axes, keepdims=True)
         return x.size // shift.size, first + shift, ((x - first - shift) ** 2).sum(axes, keepdims=True)

@@ -1,4 +1,4 @@
-"""Models for small images (lecture, section 8). Each is a plain function that gives a `keras.Model`."""
+"""Models for small images (lecture, section 8). Each is a plain function that returns a `keras.Model`."""
 
 from tfnn.models.convnet import convnet
 from tfnn.models.l2 import add_l2

@@ -17,23 +17,23 @@ def convnet(
     initializer=HeNormal,
     standardize=None,
 ):
-    """Stages of two 3×3 convolutions and a 2×2 maximum, then a hidden layer with dropout, a softmax.
+    """Stages of two 3×3 convolutions and a 2×2 max pooling, then a hidden layer with dropout, then a softmax.
 
-    BatchNorm stands before the activation, as in the lecture. An image that has become one pixel wide is not halved.
+    BatchNorm stands before the activation, as in the lecture. An image that is only one pixel wide is not halved further.
 
     Args:
         input_shape: (height, width, channels) of one image, of any size.
         classes: number of classes.
-        stages: channels of each stage.
-        hidden: width of the hidden layer.
-        normalize: whether BatchNorm follows each convolution; else it has a bias.
-        dropout: the part of the hidden layer that is dropped in training.
-        activation: of all hidden layers: a name or a function.
+        stages: the channels of each stage.
+        hidden: the width of the hidden layer.
+        normalize: whether BatchNorm follows each convolution; otherwise the convolution has a bias.
+        dropout: the share of hidden units that is dropped in training.
+        activation: the activation of all hidden layers, a name or a function.
         initializer: a function without arguments that makes the initializer of a kernel.
         standardize: an adapted `tfnn.layers.Standardize` to stand first, or None.
 
     Raises:
-        ValueError: for an input that is no image.
+        ValueError: for an `input_shape` that is not that of an image.
 
     Example:
         >>> model = tfnn.models.convnet((28, 28, 1), 10)

@@ -1,14 +1,14 @@
-"""λ|θ|² of the loss (lecture, eq. 1) on a whole model."""
+"""Adds λ|θ|² to the loss (lecture, eq. 1) for a whole model."""
 
 import keras
 
 
 def add_l2(model, strength):
-    """Adds λ Σ w² over all kernels (weights of two or more dimensions) to the loss of `model`; gives the model.
+    """Adds λ Σ w² over all kernels (weights of two or more dimensions) to the loss of `model`, and returns the model.
 
-    Biases and the γ, β of BatchNorm are left out, as is usual. It is a term of the loss, whose gradient goes through
-    the optimizer; decoupled decay is an optimizer's `weight_decay`. It belongs to the weights, not to the layers'
-    configuration: call it again on a model that was loaded from a file, before `fit`.
+    Biases and the γ, β of BatchNorm are left out, as is usual. It is a term of the loss, whose gradient goes through the
+    optimizer; for decoupled decay use the optimizer's `weight_decay`. It belongs to the weights and not to the layers'
+    configuration, so call it again, before `fit`, on a model that was loaded from a file.
 
     Args:
         model: a built Keras model.

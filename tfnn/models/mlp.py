@@ -16,17 +16,17 @@ def mlp(
     initializer=HeNormal,
     standardize=None,
 ):
-    """Flatten, hidden dense layers, a softmax.
+    """A flattening layer, hidden dense layers, a softmax.
 
-    BatchNorm stands before the activation, as in the lecture, and dropout behind it.
+    BatchNorm stands before the activation, as in the lecture, and dropout after it.
 
     Args:
-        input_shape: shape of one example.
-        classes: number of classes.
-        hidden: widths of the hidden layers.
-        normalize: whether BatchNorm follows each hidden layer; else it has a bias.
-        dropout: the part of each hidden layer that is dropped in training; 0 leaves the layers out.
-        activation: of all hidden layers: a name or a function.
+        input_shape: the shape of one example.
+        classes: the number of classes.
+        hidden: the widths of the hidden layers.
+        normalize: whether BatchNorm follows each hidden layer; otherwise the layer has a bias.
+        dropout: the share of each hidden layer's units that is dropped in training; 0 leaves the layers out.
+        activation: the activation of all hidden layers, a name or a function.
         initializer: a function without arguments that makes the initializer of a kernel.
         standardize: an adapted `tfnn.layers.Standardize` to stand first, or None.
 

@@ -20,31 +20,32 @@ def resnet(
 ):
     """Three stages of `(depth − 2) / 6` residual blocks; the second and third halve the image and double the channels.
 
-    Where the shape changes the shortcut is a projection (option B of the paper); its CIFAR networks pad with zeros
-    (option A), which has no weights.
+    Where the shape changes, the shortcut is a projection (option B of the paper); the paper's CIFAR networks pad with zeros
+    instead (option A), which has no weights.
 
-    With `preactivation` BatchNorm and activation stand before each convolution of a block, and once behind the last block
-    (He et al. 2016, arXiv:1603.05027). The first shortcut is an identity from the bare first convolution, as the authors'
-    code has it where the width stays; the paper's appendix activates it.
+    With `preactivation`, BatchNorm and activation stand before each convolution of a block, and once after the last block
+    (He et al. 2016, arXiv:1603.05027). The first shortcut is an identity from the bare first convolution, as in the authors'
+    code where the width stays the same; in the paper's appendix it is activated.
 
     Without normalisation each branch starts with its last kernel at 0, so that the signal keeps its size at any depth
-    (Zhang et al. 2019, arXiv:1901.09321); a deep network then wants a smaller learning rate.
+    (Zhang et al. 2019, arXiv:1901.09321); a deep network then needs a smaller learning rate.
 
     Args:
         input_shape: (height, width, channels) of one image, of any size.
         classes: number of classes.
-        depth: 6n + 2 layers with weights: 8, 14, 20, 32, 56, 110.
-        width: channels of the first stage.
-        preactivation: whether the blocks are `PreactivationBlock`s; else `ResidualBlock`s.
-        normalize: whether BatchNorm stands at each convolution; else it has a bias.
-        dropout: the part that is dropped in training between the convolutions of a block (Zagoruyko & Komodakis 2016,
-            arXiv:1605.07146, fig. 1d); 0 leaves the layers out.
-        activation: of all hidden layers: a name or a function.
+        depth: the number of layers with weights, 6n + 2: 8, 14, 20, 32, 56, 110.
+        width: the channels of the first stage.
+        preactivation: whether the blocks are `PreactivationBlock`s; otherwise they are `ResidualBlock`s.
+        normalize: whether each convolution has a BatchNorm; otherwise it has a bias.
+        dropout: the share of units that is dropped in training between the convolutions of a block (Zagoruyko & Komodakis
+            2016, arXiv:1605.07146, fig. 1d); 0 leaves the layers out.
+        activation: the activation of all hidden layers, a name or a function.
         initializer: a function without arguments that makes the initializer of a kernel.
         standardize: an adapted `tfnn.layers.Standardize` to stand first, or None.
 
     Raises:
-        ValueError: for a depth that is not 6n + 2, an input that is no image, or a `dropout` outside [0, 1].
+        ValueError: for a depth that is not 6n + 2, an `input_shape` that is not that of an image, or a `dropout` outside
+            [0, 1].
 
     Example:
         >>> model = tfnn.models.resnet((32, 32, 3), 10, depth=20)

@@ -1,4 +1,4 @@
-"""Optimizers (lecture, section 5): the update rule first, TensorFlow's fused kernel where there is one."""
+"""Optimizers (lecture, section 5). Each has a plain update rule, and runs in TensorFlow's fused kernel if there is one."""
 
 from tfnn.optimizers.adagrad import Adagrad
 from tfnn.optimizers.adam import Adam, AdamW

@@ -15,13 +15,13 @@ def adagrad(w, g, r, lr, eps):
 
 @keras.saving.register_keras_serializable("tfnn")
 class Adagrad(Optimizer):
-    """AdaGrad, the arguments and defaults of `keras.optimizers.Adagrad`.
+    """AdaGrad, with the arguments and defaults of `keras.optimizers.Adagrad`.
 
-    r ← r + g²; θ ← θ − η g / (√r + ε). The rate η/√r of a weight only falls: fast in flat directions, slow in steep ones,
-    and at last too slow to learn at all.
+    r ← r + g²; θ ← θ − η g / (√r + ε). The rate η/√r of a weight only falls. It is large in flat directions, small in steep
+    ones, and in the end too small to learn at all.
 
     The slide has no ε; `epsilon=0, initial_accumulator_value=0` is the slide's rule (with 0/0 = 0). ε stands outside the
-    root as in Goodfellow et al. 2016, Algorithm 8.4, where it keeps the step of a first tiny gradient finite without
+    root, as in Goodfellow et al. 2016, Algorithm 8.4. There it keeps the step of a tiny first gradient finite without
     changing later ones; Keras has it inside, √(r + ε). The update runs in the kernel `ResourceApplyAdagradV2`.
 
     Args:

@@ -16,14 +16,14 @@ def adam(w, g, m, v, lr, b1, b2, c1, c2, eps):
 
 
 def adam_of_slide(w, g, m, v, lr, b1, b2, c1, c2, eps):
-    """The lecture's slide: δ inside the root."""
+    """The rule of the lecture's slide: δ stands inside the root."""
     m = b1 * m + (1 - b1) * g
     v = b2 * v + (1 - b2) * g**2
     return w - lr * (m / c1) / (v / c2 + eps) ** 0.5, m, v
 
 
 def amsgrad(w, g, m, v, v_max, lr, b1, b2, c1, c2, eps):
-    """Reddi et al. 2018, arXiv:1904.09237, Algorithm 2: the largest v so far; with Adam's bias corrections, as in Keras."""
+    """Reddi et al. 2018, arXiv:1904.09237, Algorithm 2: takes the largest v so far; bias is corrected as in Adam and Keras."""
     m = b1 * m + (1 - b1) * g
     v = b2 * v + (1 - b2) * g**2
     v_max = tf.maximum(v_max, v)
@@ -32,21 +32,21 @@ def amsgrad(w, g, m, v, v_max, lr, b1, b2, c1, c2, eps):
 
 @keras.saving.register_keras_serializable("tfnn")
 class Adam(Optimizer):
-    """Adam, the arguments and defaults of `keras.optimizers.Adam`.
+    """Adam, with the arguments and defaults of `keras.optimizers.Adam`.
 
     m ← β₁ m + (1 − β₁) g; v ← β₂ v + (1 − β₂) g²; θ ← θ − η · m/(1 − β₁^t) / (√(v/(1 − β₂^t)) + ε).
 
     This is Algorithm 1 of Kingma & Ba 2015 (arXiv:1412.6980): ε stands outside the root and after the bias correction.
-    Keras and TensorFlow's kernel take ε̂ of its section 2, which is ε · √(1 − β₂^t) here: at t = 1 Keras's ε is
-    32 times as large. The update runs in the kernel `ResourceApplyAdam`, which is handed that ε̂ at each t.
+    Keras and TensorFlow's kernel take the ε̂ of the paper's section 2, which is ε · √(1 − β₂^t) here: at t = 1 Keras's ε
+    is 32 times as large. The update runs in the kernel `ResourceApplyAdam`, which is given that ε̂ at each t.
 
     Args:
         learning_rate: η, a float, a variable, a `LearningRateSchedule` or a callable without arguments.
         beta_1, beta_2: β₁, β₂ in [0, 1), the decay of the two averages per update.
         epsilon: ε ≥ 0.
-        amsgrad: whether v is replaced by its largest value so far (Reddi et al. 2018). Without a kernel.
+        amsgrad: whether v is replaced by its largest value so far (Reddi et al. 2018). There is no kernel for it.
         weight_decay: decoupled decay: θ is reduced by η · weight_decay · θ before the update.
-        epsilon_in_root: whether ε stands inside the root, √(v̂ + ε), as on the lecture's slide. Without a kernel.
+        epsilon_in_root: whether ε stands inside the root, √(v̂ + ε), as on the lecture's slide. There is no kernel for it.
         **kwargs: Keras's base arguments: `clipnorm`, `use_ema`, `gradient_accumulation_steps`, `name`, ...
 
     Raises:
@@ -113,18 +113,18 @@ class Adam(Optimizer):
 
 @keras.saving.register_keras_serializable("tfnn")
 class AdamW(Adam):
-    """Adam with decoupled decay, the arguments and defaults of `keras.optimizers.AdamW`.
+    """Adam with decoupled decay, with the arguments and defaults of `keras.optimizers.AdamW`.
 
     θ ← θ − η λ θ, then the update of `Adam` (Loshchilov & Hutter 2019, arXiv:1711.05101, Algorithm 2, with its schedule
-    multiplier in η). The decay does not pass through the averages and is not divided by √v: it is no L2 term of the
-    loss (lecture, eq. 1), for which see `tfnn.models.add_l2`.
+    multiplier in η). The decay does not pass through the averages and is not divided by √v. So it is not the L2 term of
+    the loss (lecture, eq. 1), for which see `tfnn.models.add_l2`.
 
     Args:
         weight_decay: λ ≥ 0, per unit of η.
         others: as in `Adam`.
 
     Raises:
-        ValueError: as `Adam`, and for `weight_decay=None`.
+        ValueError: as for `Adam`, and for `weight_decay=None`.
 
     Example:
         >>> optimizer = tfnn.optimizers.AdamW(1e-3, weight_decay=0.01)

@@ -1,4 +1,4 @@
-"""What all optimizers share: state that goes with its weight, numbers that may be set, files, one update."""
+"""The base of all optimizers: the state of each weight, settable hyper-parameters, files, and the update itself."""
 
 import collections
 import numbers
@@ -9,6 +9,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from tfnn.checks import positive
 from tfnn.internals.base_optimizer import BaseOptimizer
 from tfnn.internals.optimizers import (
     averages_of,
@@ -27,27 +28,34 @@ from tfnn.optimizers.hyperparameter import VARIABLES, Hyperparameter, VariableRa
 from tfnn.optimizers.matching import match, path_of, same_kinds
 
 KERNEL_DTYPES = tf.float32, tf.float64
-CLOCK = "clock"  # how a file calls the count of updates of a weight
+CLOCK = "clock"  # the name, in a file, of a weight's count of updates
 
 
 class Optimizer(BaseOptimizer):
-    """Base of tfnn's optimizers: a Keras optimizer made of an update rule, its state and its numbers.
+    """Base of tfnn's optimizers: a Keras optimizer made of an update rule, its state and its hyper-parameters.
 
-    A subclass gives
+    A subclass provides
 
-    - `slots`: the names of its state variables of a weight's shape, which start as `slot_initializer(slot)` says;
-    - `rule(w, g, *state, **letters)`: the update of one weight in plain TensorFlow; it gives the new (w, *state);
-    - `kernel(w, g, *state, **letters)`: the same by a fused TensorFlow kernel on the variables, where `fused` is true;
+    - `slots`: the names of its state variables, which have the shape of the weight and start as `slot_initializer(slot)`;
+    - `rule(w, g, *state, **letters)`: the update of one weight in plain TensorFlow, which returns the new (w, *state);
+    - `kernel(w, g, *state, **letters)`: the same in a fused TensorFlow kernel on the variables, where `fused` is true;
     - `letters(h, lr, t)`: the scalars of both, from the hyper-parameters h, the rate and the number t of the update.
 
-    Both give the same numbers. The kernel is taken for float32 and float64 weights; half-precision weights are updated
-    by the rule in float32 and rounded. Sparse gradients are summed and made dense, which is exact for every rule.
+    Rule and kernel give the same numbers. The kernel updates float32 and float64 weights; half-precision weights are
+    updated by the rule in float32 and rounded. Sparse gradients are summed and made dense, which is exact for every rule.
 
-    Other than in Keras, gradients are clipped after their sum over replicas; under `gradient_accumulation_steps`
-    schedules and averages (`use_ema`) count updates; and weights that are unfrozen later join the optimizer, with a count t
-    of updates of their own: by a shared one Adam's first steps on them would be too large, by up to 6 times. In `.keras`
-    and `.weights.h5` files state stands by the weights' names, so that it finds them whatever was frozen;
-    `tf.train.Checkpoint` goes by order, as for Keras's optimizers.
+    It differs from Keras in three ways. Gradients are clipped after they are summed over replicas. Under
+    `gradient_accumulation_steps`, schedules and averages (`use_ema`) count updates. And weights that are unfrozen later join
+    the optimizer with their own count t of updates; with a shared count Adam's first steps on them would be up to 6 times
+    too large. `.keras` and `.weights.h5` files hold the state under the weights' names, so that it is found whatever was
+    frozen; `tf.train.Checkpoint` goes by order, as for Keras's optimizers.
+
+    Example:
+        >>> class SignDescent(tfnn.optimizers.Optimizer):
+        ...     fused = False
+        ...     rule = staticmethod(lambda w, g, lr: (w - lr * tf.sign(g),))
+        ...     letters = lambda self, h, lr, t: {"lr": lr}
+        >>> model.compile(SignDescent(1e-3), "sparse_categorical_crossentropy")
     """
 
     slots = ()
@@ -58,14 +66,14 @@ class Optimizer(BaseOptimizer):
         if isinstance(learning_rate, (numbers.Real, tf.Tensor, *VARIABLES)):
             rate = checked("learning_rate", learning_rate)
             learning_rate = VariableRate(learning_rate) if isinstance(learning_rate, VARIABLES) else rate
-        # untracked by Keras
+        # in __dict__, where Keras does not track them
         self.__dict__.update(state=collections.defaultdict(list), saved=[], letters_of_update=None, rates={})
         self.__dict__["clocks"] = Clocks(self)
         super().__init__(learning_rate=learning_rate, weight_decay=weight_decay, **kwargs)
 
     @property
     def hyperparameters(self):
-        """Name to variable. They are settings, not state: outside `variables`, which Keras saves and counts."""
+        """{name: variable}. They are settings and not state, and so not among `variables`, which Keras saves."""
         return self.__dict__.setdefault("_hyperparameters", {})
 
     def get_config(self):
@@ -84,28 +92,27 @@ class Optimizer(BaseOptimizer):
         keras.optimizers.Optimizer.learning_rate.fset(self, value)
 
     def scale_learning_rate(self, var_list, factor):
-        """Has weights learn at `factor` · η; as for `exclude_from_weight_decay`, it is no part of the configuration.
+        """Lets weights learn at `factor` · η. Like `exclude_from_weight_decay`, this is not part of the configuration.
 
         Args:
             var_list: a list of variables.
-            factor: a positive float; a later call for a variable takes the place of an earlier one.
+            factor: a positive float; a later call for a variable replaces an earlier one.
 
         Raises:
             ValueError: for a `factor` that is not positive and finite.
         """
-        if not 0 < factor < float("inf"):
-            raise ValueError(f"factor={factor} must be positive and finite")
+        positive("factor", factor)
         self.__dict__["rates"] = self.rates | {key_of(self, variable): float(factor) for variable in var_list}
 
     # State -----------------------------------------------------------------------------------------------------------
 
     def build(self, variables):
         if not self.built:
-            with tf.init_scope():  # state from a file is handed out, which a graph would do anew at each call
+            with tf.init_scope():  # state from a file is restored here, which a graph would do anew at each call
                 self.add_weights(variables)
 
     def add_weights(self, variables):
-        """Makes the state of more weights, whether or not there are some already."""
+        """Makes the state of more weights, whether or not the optimizer has some already."""
         joins = bool(weights_of(self))
         self.build_more(variables)
         for slot in self.slots:
@@ -119,7 +126,7 @@ class Optimizer(BaseOptimizer):
         return "zeros"
 
     def take_in(self, variables):
-        """Makes the state of those weights that it does not know yet."""
+        """Makes the state of those weights that the optimizer does not know yet."""
         unknown = [v for v in variables if not self.knows(v)]
         if not unknown:
             return
@@ -132,7 +139,7 @@ class Optimizer(BaseOptimizer):
             self.put_in_order(variables)
 
     def put_in_order(self, weights):
-        """Lists go by the model's order, with what it leaves out behind: callbacks and files count on it."""
+        """Sorts the lists into the model's order, with other weights last: callbacks and files rely on that order."""
         keys = [key_of(self, weight) for weight in weights]
         position = {key: index for index, key in enumerate(keys)}
         held = weights_of(self)
@@ -146,16 +153,16 @@ class Optimizer(BaseOptimizer):
             for weight in var_list:
                 weight.assign(averages_of(self)[place_of(self, weight)])
 
-    # What a trainer asks, of any optimizer that has it ---------------------------------------------------------------
+    # What a trainer may ask of an optimizer --------------------------------------------------------------------------
 
     def traced_objects(self):
-        """What a trace of the update holds besides numbers: where one is another, an earlier trace serves no more."""
+        """The objects that a trace of the update holds; when one of them is replaced, earlier traces are no longer valid."""
         return [self.rates, *self.clocks.distinct(weights_of(self))]
 
     def state_by_place(self, weights):
-        """{name: variable} of all state, by the places of its weights among `weights`, whatever the order in which they joined.
+        """{name: variable} of all state, named by each weight's place in `weights`, whatever the order in which they joined.
 
-        Numbers that may be set in a run are in it, which stand outside `variables`.
+        It includes the hyper-parameters, which are not among `variables`.
         """
         place = {id(weight): index for index, weight in enumerate(weights)}
         found = {f"own/{index}": variable for index, (_, variable) in enumerate(self.own_variables())}
@@ -165,33 +172,33 @@ class Optimizer(BaseOptimizer):
         return found | {name: variable for name, variable in self.hyperparameters.items() if variable is not None}
 
     def set_clocks(self, weights, counts):
-        """Gives weights the counts of updates that `state_by_place` told of; None goes by the optimizer's own."""
+        """Sets the counts of updates from `state_by_place`; a weight with None counts as the optimizer does."""
         self.clocks.restore(list(zip(weights, counts)))
 
     def factors(self, weights):
-        """Of each weight by how much its rate is scaled."""
+        """The factor by which the rate of each weight is scaled."""
         return [self.rates.get(key_of(self, weight), 1.0) for weight in weights]
 
     def form(self):
-        """{number: "a number", or None where it is left out}: what its configuration means, whatever the numbers are now."""
+        """{hyper-parameter: "a number", or None where it is left out}: the configuration without its present numbers."""
         return {name: None if variable is None else "a number" for name, variable in self.hyperparameters.items()}
 
     # Files -----------------------------------------------------------------------------------------------------------
 
     def entries(self, weights):
-        """[(name, variable)] of the state of `weights`: the weight's path, then what the variable is to it."""
+        """[(name, variable)] of the state of `weights`; a name is the weight's path and the kind of the variable."""
         lists = {"average": averages_of(self), "gradient": sums_of(self)}
         kinds = {kind: held for kind, held in {**lists, **self.state}.items() if held}
         indices = [place_of(self, weight) for weight in weights]
         return [(f"{path_of(weights_of(self)[i])}/{kind}", held[i]) for kind, held in kinds.items() for i in indices]
 
     def clock_entries(self, weights):
-        """[(name, variable)] of the clocks of those weights that have one of their own."""
+        """[(name, variable)] of the clocks of those weights that have their own."""
         clocks = [(weight, self.clocks.of(weight)) for weight in weights]
         return [(f"{path_of(weight)}/{CLOCK}", clock) for weight, clock in clocks if clock is not None]
 
     def own_variables(self):
-        """[(name, variable)] of what belongs to no weight: the count of updates, the rate, a subclass's own."""
+        """[(name, variable)] of the variables of no single weight: the count of updates, the rate, a subclass's own."""
         of_weights = {id(variable) for _, variable in self.entries(weights_of(self))}
         of_weights |= set(map(id, self.clocks.made))
         return [(variable.name, variable) for variable in self.variables if id(variable) not in of_weights]
@@ -221,10 +228,10 @@ class Optimizer(BaseOptimizer):
             self.restore(weights_of(self))
 
     def restore(self, weights):
-        """Hands out what a file held for `weights`; the rest waits for weights that are frozen now and trained later.
+        """Restores what a file held for `weights`; the rest waits for weights that are frozen now and trained later.
 
-        By name where all of `weights` have theirs, or all of the file; else by order, where kinds and shapes agree: the
-        same model under other layer names.
+        Entries are matched by name if every one of `weights`, or every entry of the file, finds its match. Otherwise they
+        are matched by order if kinds and shapes agree, as in the same model with other layer names.
         """
         if not self.saved:
             return
@@ -248,7 +255,7 @@ class Optimizer(BaseOptimizer):
         self.restore_clocks(restored, clocks)
 
     def restore_clocks(self, weights, saved):
-        """Sets the counts of `weights`, whose state a file held, with those of them that did not count as the optimizer."""
+        """Sets the counts of `weights` whose state a file held; a weight without a saved count takes the optimizer's."""
         found = match([f"{path_of(weight)}/{CLOCK}" for weight in weights], [name for name, _ in saved])
         self.clocks.restore([(weight, None if i is None else int(saved[i][1])) for weight, i in zip(weights, found)])
         self.__dict__["saved"] += [entry for index, entry in enumerate(saved) if index not in set(found)]
@@ -260,12 +267,12 @@ class Optimizer(BaseOptimizer):
     # Update ----------------------------------------------------------------------------------------------------------
 
     def update(self, gradients, weights):
-        """One update of all weights: sum over replicas, clipping, the rule, averages."""
+        """One update of all weights: the sum over replicas, clipping, the rule, averages."""
         weights = [w.value if isinstance(w, keras.Variable) else w for w in weights]
         gradients = [tf.convert_to_tensor(gradient) for gradient in self.summed(gradients, weights)]
         gradients = self.clipped(gradients)
         rate = tf.convert_to_tensor(self.learning_rate)
-        self.__dict__["letters_of_update"] = {}  # kept for all weights: 200 of them would compute them 200 times
+        self.__dict__["letters_of_update"] = {}  # shared by all weights: otherwise 200 weights would compute them 200 times
         try:
             self.update_each(gradients, weights, rate)
         finally:
@@ -278,7 +285,7 @@ class Optimizer(BaseOptimizer):
             across_replicas(self.overwrite_by_average, strategy_of(self), now)
 
     def overwrite_by_average(self, distribution, now):
-        """Every weight by its average, where `now`. Without a condition, in which replicas cannot meet."""
+        """Replaces every weight by its average where `now`. A `tf.cond` would not do: replicas cannot synchronise inside it."""
         assign = lambda weight, average, now: weight.assign(tf.where(now, average, weight))
         for weight, average in zip(weights_of(self), averages_of(self)):
             weight = weight.value if isinstance(weight, keras.Variable) else weight
@@ -300,7 +307,7 @@ class Optimizer(BaseOptimizer):
             held.assign(tf.cast(value, held.dtype))
 
     def numbers(self, learning_rate, variable, dtype):
-        """The letters of the rule, and the decay or None: tensors of `dtype`, computed in float64, once for alike weights."""
+        """The letters of the rule, and the decay or None, as tensors of `dtype`, computed in float64 and cached."""
         known = {} if self.letters_of_update is None else self.letters_of_update
         clock, factor = self.clocks.of(variable), self.rates.get(key_of(self, variable), 1.0)
         alike = dtype, id(clock), factor
@@ -314,6 +321,6 @@ class Optimizer(BaseOptimizer):
         return known[alike]
 
     def letters_for(self, variable, letters, decay):
-        """(letters, share) for one weight, of which that share is taken off first: θ ← θ − η · weight_decay · θ (decoupled)."""
+        """(letters, share) for one weight, which first loses that share of itself: θ ← θ − η · weight_decay · θ (decoupled)."""
         decay = decay if decay is not None and decays(self, variable) else None
         return letters, None if decay is None else letters["lr"] * decay

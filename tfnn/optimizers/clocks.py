@@ -1,4 +1,4 @@
-"""How many updates a weight has had: what unfreezes late begins to count when it does, as bias corrections need it."""
+"""Counts the updates of each weight. A weight that is unfrozen late counts from then on, as bias corrections require."""
 
 import collections
 
@@ -8,10 +8,10 @@ from tfnn.internals.optimizers import key_of, track
 
 
 class Clocks:
-    """Counts of updates, for the weights that joined an optimizer later than its first ones, which count as the optimizer.
+    """The counts of updates of weights that joined an optimizer late; the first weights use the optimizer's own count.
 
-    Weights that joined together share a variable. An update counts where they take part in it, so that weights that are
-    known from the start and frozen for a while are right, too.
+    Weights that joined together share a variable. An update counts for the weights that take part in it, so that the count
+    is also right for weights that are known from the start and frozen for a while.
     """
 
     def __init__(self, optimizer):
@@ -27,7 +27,7 @@ class Clocks:
         self.held |= {self.key(weight): clock for weight in weights}
 
     def of(self, weight):
-        """The variable that counts a weight's updates, or None where it is the optimizer's."""
+        """The variable that counts a weight's updates, or None where that is the optimizer's."""
         return self.held.get(self.key(weight))
 
     def tick(self, weights):
@@ -41,8 +41,9 @@ class Clocks:
         """Sets how many updates weights have had.
 
         Args:
-            counts: [(weight, number)]; None has a weight count as the optimizer. Weights of the same number share a clock,
-                unless they have several already: what is to join at different times may stand at 0 together.
+            counts: [(weight, number)]; with None a weight counts as the optimizer does. Weights with the same number share
+                a clock, unless they have different ones already, as weights have that stand at 0 but will join at different
+                times.
         """
         users, groups = collections.Counter(map(id, self.held.values())), {}
         for weight, count in counts:

@@ -1,4 +1,4 @@
-"""Numbers of an update rule that may change in a run."""
+"""Hyper-parameters of an update rule that may change during a run."""
 
 import keras
 import tensorflow as tf
@@ -7,7 +7,7 @@ VARIABLES = tf.Variable, keras.Variable
 
 
 def as_float(value):
-    return float(tf.convert_to_tensor(value))  # a variable of several replicas has no float() of its own
+    return float(tf.convert_to_tensor(value))  # float() does not take a variable of several replicas
 
 
 def checked(name, value, low=0, high=float("inf")):
@@ -22,9 +22,9 @@ def checked(name, value, low=0, high=float("inf")):
 
 
 class Hyperparameter:
-    """A number of an optimizer that lives in a `tf.Variable`, so that setting it in a run needs no new trace.
+    """A number of an optimizer that is kept in a `tf.Variable`, so that setting it during a run needs no new trace.
 
-    It is set to a number, or to a variable that the graph then reads at each update. Reading it gives a float.
+    It can be set to a number, or to a variable that the graph then reads at each update. Reading it gives a float.
 
     Args:
         low, high: the allowed range [low, high).
@@ -62,14 +62,14 @@ class Hyperparameter:
                 optimizer.hyperparameters[self.name] = tf.Variable(number, dtype=tf.float64, trainable=False, name=self.name)
 
     def number(self, optimizer, dtype):
-        """The value as `dtype` rounds it, a float64 tensor: 1 − β^t then fits the sums that a kernel makes in `dtype`."""
+        """The value rounded to `dtype`, as float64: 1 − β^t then agrees with the sums that a kernel makes in `dtype`."""
         return tf.cast(tf.cast(optimizer.hyperparameters[self.name], dtype), tf.float64)
 
 
 class Epsilon(Hyperparameter):
-    """δ ≥ 0. Below `floor` it is taken as that, so that 0/0, of a weight whose gradients were all 0, is 0.
+    """δ ≥ 0, but at least `floor`, so that 0/0 is 0 for a weight whose gradients were all 0.
 
-    1e-18 beside a root: the square of a gradient below that is 0 in float32.
+    The floor is 1e-18 for a δ beside a root, because the square of a smaller gradient is 0 in float32.
     """
 
     def __init__(self, low, floor=1e-18):
@@ -82,7 +82,7 @@ class Epsilon(Hyperparameter):
 
 @keras.saving.register_keras_serializable("tfnn")
 class VariableRate:
-    """A learning rate that is read from, and set in, a variable of the user's."""
+    """A learning rate that is read from, and set in, a user's variable."""
 
     def __init__(self, variable):
         self.variable = variable

@@ -17,17 +17,17 @@ def lamb(w, g, m, v, lr, b1, b2, c1, c2, eps, wd, adapt):
 
 @keras.saving.register_keras_serializable("tfnn")
 class LAMB(LayerwiseOptimizer):
-    """Adam with a rate for each layer, for large batches; the arguments and defaults of `keras.optimizers.Lamb`.
+    """Adam with a rate for each layer, for large batches; arguments and defaults are those of `keras.optimizers.Lamb`.
 
     r = m̂ / (√v̂ + ε) with Adam's averages; θ ← θ − η · ‖θ‖ / ‖r + λ θ‖ · (r + λ θ) (You et al. 2019, arXiv:1904.00962,
     Algorithm 2, φ the identity), for each weight tensor. The decay λ stands inside the trust ratio; Keras's `Lamb`
-    applies it outside, before the update. A weight of norm 0 takes ratio 1.
+    applies it outside, before the update. A weight of norm 0 has the ratio 1.
 
     Args:
         learning_rate: η, a float, a variable, a `LearningRateSchedule` or a callable without arguments.
         beta_1, beta_2: β₁, β₂ in [0, 1), the decay of the two averages per update.
         epsilon: ε ≥ 0, outside the root and after the bias correction.
-        weight_decay: λ ≥ 0, or None for 0; the paper has 0.01.
+        weight_decay: λ ≥ 0, or None for 0; the paper takes 0.01.
         **kwargs: Keras's base arguments: `clipnorm`, `use_ema`, `gradient_accumulation_steps`, `name`, ...
 
     Raises:

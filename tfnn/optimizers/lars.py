@@ -21,14 +21,14 @@ class LARS(LayerwiseOptimizer):
     for each weight tensor, so that ‖Δθ‖ / ‖θ‖ is the same in all layers whatever the scale of the gradient.
 
     β is an L2 decay that enters the gradient, the momentum and the ratio, as in the paper; it is not decoupled. A weight
-    of norm 0 or without gradient takes λ = 1. The paper adapts every weight; in later practice biases and the scales of
-    normalisation are left out of both: `exclude_from_adaptation` and `exclude_from_weight_decay` with
+    of norm 0, or one with a gradient of 0, has λ = 1. The paper adapts every weight. Later practice excludes biases and the
+    scales of normalisation from adaptation and decay: call `exclude_from_adaptation` and `exclude_from_weight_decay` with
     `var_names=["bias", "gamma", "beta"]`.
 
     Args:
         learning_rate: η, the paper's global rate γ: a float, a variable, a `LearningRateSchedule` or a callable.
         momentum: μ in [0, 1).
-        weight_decay: β ≥ 0, or None for 0; the paper has 0.0005.
+        weight_decay: β ≥ 0, or None for 0; the paper takes 0.0005.
         trust_coefficient: η_trust ≥ 0, how far a layer may move in one update, as a part of its norm.
         **kwargs: Keras's base arguments: `clipnorm`, `use_ema`, `gradient_accumulation_steps`, `name`, ...
 

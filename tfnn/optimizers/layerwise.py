@@ -1,4 +1,4 @@
-"""What LARS and LAMB share: a rate for each layer, and weights that are left out of it."""
+"""The common part of LARS and LAMB: a rate for each layer, and weights that are excluded from it."""
 
 import re
 
@@ -13,22 +13,22 @@ def norm(x):
 
 
 def trust_ratio(weight_norm, update_norm, trust=1.0):
-    """trust · ‖θ‖ / ‖update‖, and 1 where either norm is 0: a bias that starts at 0 could never leave it otherwise."""
+    """trust · ‖θ‖ / ‖update‖, or 1 where either norm is 0; otherwise a bias that starts at 0 would never change."""
     defined = (weight_norm > 0) & (update_norm > 0)
     return tf.where(defined, trust * weight_norm / tf.where(defined, update_norm, 1.0), 1.0)
 
 
 class LayerwiseOptimizer(Optimizer):
-    """An optimizer whose rule takes the decay wd inside, and `adapt`, whether the weight has a rate of its own."""
+    """An optimizer whose rule also takes the decay `wd` and the flag `adapt`, which says if the weight has its own rate."""
 
     fused = False
 
     def exclude_from_adaptation(self, var_list=None, var_names=None):
-        """Weights that take the global rate, such as biases and the scales of normalisation.
+        """Lets weights, such as biases and the scales of normalisation, take the global rate.
 
         Args:
             var_list: a list of variables.
-            var_names: a list of words; a variable whose name holds one of them (a regular expression) is left out.
+            var_names: a list of regular expressions; a variable is excluded if one of them matches in its name.
         """
         self.__dict__["not_adapted"] = {key_of(self, v) for v in var_list or ()}, var_names or []
 

@@ -1,4 +1,4 @@
-"""Which state in a file belongs to which weight."""
+"""Finds which state in a file belongs to which weight."""
 
 import collections
 
@@ -8,14 +8,14 @@ def path_of(weight):
 
 
 def same_kinds(entries, saved):
-    """Whether two lists of (name, array) agree, one by one, in what each is to its weight and in shape."""
+    """Whether two lists of (name, array) agree, entry by entry, in the kind of state and in shape."""
     kind = lambda name: name.rpartition("/")[2] if "/" in name else ""
     ours, theirs = ([(kind(name), tuple(value.shape)) for name, value in entries] for entries in (entries, saved))
     return ours == theirs
 
 
 def match(names, saved):
-    """For each name the index in `saved` of the one that ends as it does, or None where that is not one to one.
+    """For each name, the index in `saved` of the name with the same ending, or None where that is not one to one.
 
     Keras leaves out the outer parts of a path when it loads a model: "m/dense/kernel" comes back as "dense/kernel".
     """

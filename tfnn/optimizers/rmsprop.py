@@ -24,7 +24,7 @@ def centred(w, g, r, v, mean, lr, rho, mu, eps):
 
 @keras.saving.register_keras_serializable("tfnn")
 class RMSprop(Optimizer):
-    """RMSProp, the arguments and defaults of `keras.optimizers.RMSprop`.
+    """RMSProp, with the arguments and defaults of `keras.optimizers.RMSprop`.
 
     r ← ρ r + (1 − ρ) g²; v ← μ v + η g / √(r + ε); θ ← θ − v. It forgets old gradients, so that the rate of a weight recovers
     from a steep region, where AdaGrad's would stay low.
@@ -38,7 +38,8 @@ class RMSprop(Optimizer):
         rho: ρ in [0, 1), the decay of the average of g² per update.
         momentum: μ in [0, 1).
         epsilon: ε ≥ 0.
-        centered: whether r is taken about the running mean of the gradients: a variance. Needs ε > 0 in practice.
+        centered: whether r is taken about the running mean of the gradients, and so is a variance. In practice this needs
+            ε > 0.
         weight_decay: decoupled decay: θ is reduced by η · weight_decay · θ before the update.
         **kwargs: Keras's base arguments: `clipnorm`, `use_ema`, `gradient_accumulation_steps`, `name`, ...
 

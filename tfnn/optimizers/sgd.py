@@ -19,13 +19,13 @@ def momentum(w, g, v, lr, mu):
 
 
 def nesterov(w, g, v, lr, mu):
-    """Eq. 5, written for the look-ahead point w = θ + μ v at which g is taken: v ← μ v − η g; w ← w + μ v − η g."""
+    """Eq. 5 for the look-ahead point w = θ + μ v, at which g is taken: v ← μ v − η g; w ← w + μ v − η g."""
     v = mu * v - lr * g
     return w + mu * v - lr * g, v
 
 
 class Momentum(Hyperparameter):
-    """μ in [0, 1), which cannot be raised from a 0 that it began with: no velocity is kept then."""
+    """μ in [0, 1). If it began at 0 it cannot be raised, because no velocity is kept then."""
 
     def __set__(self, optimizer, value):
         if self.name in optimizer.hyperparameters and not optimizer.slots and checked(self.name, value, self.low, self.high):
@@ -35,23 +35,23 @@ class Momentum(Hyperparameter):
 
 @keras.saving.register_keras_serializable("tfnn")
 class SGD(Optimizer):
-    """Stochastic gradient descent with momentum, the arguments and defaults of `keras.optimizers.SGD`.
+    """Stochastic gradient descent with momentum, with the arguments and defaults of `keras.optimizers.SGD`.
 
     - `momentum=0`: θ ← θ − η g (lecture, eq. 1).
     - `momentum=μ`: v ← μ v − η g; θ ← θ + v (eq. 4; Polyak 1964).
-    - `nesterov=True`: the gradient is taken at the look-ahead point θ + μ v (eq. 5; Sutskever et al. 2013). As in Keras, that
-      point is what the variables hold, so that a plain forward pass evaluates there: w ← w + μ v − η g. The θ of eq. 5
-      is w − μ v (Bengio et al. 2012, arXiv:1212.0901, section 3; for a constant μ).
+    - `nesterov=True`: the gradient is taken at the look-ahead point θ + μ v (eq. 5; Sutskever et al. 2013). As in Keras, the
+      variables hold that point, so that a plain forward pass evaluates there: w ← w + μ v − η g. The θ of eq. 5 is
+      w − μ v (Bengio et al. 2012, arXiv:1212.0901, section 3; for a constant μ).
 
-    `momentum` may be set in a run and takes effect at the next update, without a new trace. The update runs in one
+    `momentum` may be set during a run and takes effect at the next update, without a new trace. The update runs in one
     fused kernel, `ResourceApplyKerasMomentum`.
 
     Args:
         learning_rate: η, a float, a `LearningRateSchedule` or a callable without arguments.
-        momentum: μ in [0, 1). Where it begins at 0 no velocity is kept, so it cannot be raised later.
+        momentum: μ in [0, 1). If it begins at 0, no velocity is kept, and so it cannot be raised later.
         nesterov: whether to use eq. 5.
-        weight_decay: decoupled decay: θ is reduced by η · weight_decay · θ before the update. λ of the loss (eq. 1)
-            is a `kernel_regularizer` instead.
+        weight_decay: decoupled decay: θ is reduced by η · weight_decay · θ before the update. For the λ of the loss (eq. 1)
+            use `tfnn.models.add_l2`.
         **kwargs: Keras's base arguments: `clipnorm`, `use_ema`, `gradient_accumulation_steps`, `name`, ...
 
     Raises:

@@ -1,4 +1,4 @@
-"""Learning-rate schedules (lecture, section 4). All are `keras.optimizers.schedules.LearningRateSchedule`."""
+"""Learning-rate schedules (lecture, section 4). All are instances of `keras.optimizers.schedules.LearningRateSchedule`."""
 
 from tfnn.schedules.cosine import Cosine
 from tfnn.schedules.cosine_decay_restarts import CosineDecayRestarts

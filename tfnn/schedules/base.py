@@ -1,4 +1,4 @@
-"""What all schedules share: time and rate in float64, the check of arguments, serialisation."""
+"""The base of all schedules: time and rate in float64, checks of arguments, serialisation."""
 
 import dataclasses
 import math
@@ -10,23 +10,23 @@ from tfnn.schedules.ranges import Range
 
 
 def exact(step):
-    """A step as float64; `tf.cast` by itself makes a Python float a float32 first."""
+    """A step as float64; `tf.cast` alone would first make a Python float a float32."""
     return tf.cast(tf.convert_to_tensor(step, dtype_hint=tf.float64), tf.float64)
 
 
 def whole(p):
-    """⌊p⌋, where a p that only rounding keeps below a whole number, as 0.3 / 0.1 below 3, counts as that number."""
+    """⌊p⌋, except that a p which only rounding keeps below a whole number, like 0.3 / 0.1 below 3, counts as that number."""
     return tf.floor(p * (1 + 1e-12))
 
 
 class Schedule(keras.optimizers.schedules.LearningRateSchedule):
     """Base of tfnn's schedules: a dataclass, whose fields are the constructor's arguments, with a method `rate(t)`.
 
-    A field that is annotated with a `Range` is checked. `rate` takes and gives float64, because a float32 loses single
-    steps beyond 2^24, where Keras's own schedules stand still.
+    A field that is annotated with a `Range` is checked. `rate` takes and returns float64, because a float32 cannot count
+    single steps beyond 2^24; there Keras's own schedules stand still.
     """
 
-    end = math.inf  # the time at which the last rate is reached; infinity for a schedule that goes on
+    end = math.inf  # the time at which the last rate is reached; infinity for a schedule that never ends
     rise = 0  # the time at which a first rise of the rate ends
 
     def __post_init__(self):

@@ -12,7 +12,7 @@ from tfnn.schedules.ranges import AtLeastOne, Fraction, NotNegative, Positive
 
 
 def restarts(t, t_0, t_mult):
-    """(i, fraction): how many restarts there were up to t, and the part gone by of period i, which lasts t_0 · t_mult^i."""
+    """(i, fraction): the number of restarts up to t, and the elapsed part of period i, which lasts t_0 · t_mult^i."""
     p = t / t_0
     if t_mult == 1:
         return whole(p), p - whole(p)
@@ -33,8 +33,8 @@ class CosineDecayRestarts(Schedule):
     Args:
         initial_learning_rate: η_max, the rate at step 0.
         first_decay_steps: T_0, in the unit of the clock: updates, or epochs inside `InEpochs`.
-        t_mul: by what each period is longer than the one before, at least 1.
-        m_mul: what is left at each restart of the height above η_min.
+        t_mul: the factor by which each period is longer than the one before, at least 1.
+        m_mul: the factor by which each restart multiplies the height above η_min.
         alpha: η_min as a fraction of η_max.
 
     Raises:

@@ -24,17 +24,17 @@ def decay_to_growth(schedule, batch_size, max_batch_size):
     """Turns a decay of the learning rate into a growth of the batch: the same η/b at all times, with fewer updates.
 
     SGD's noise scale is g ≈ ηN/b (Smith & Le 2017), so b may grow as η would fall: b(τ) = b_0 · η_ref / η(τ), rounded and
-    at most `max_batch_size`, and the rate is η(τ) · b(τ) / b_0, which is constant up to that bound (and to the rounding) and
-    decays after it. η_ref is η(0), or the rate at the end of a first rise (`Warmup`, `OneCycle`), before which nothing
-    grows. Where a schedule rises again, the batch falls back, to b_0 at least. Smith et al. 2018, arXiv:1711.00489.
+    at most `max_batch_size`. The rate is η(τ) · b(τ) / b_0; apart from rounding it is constant until b reaches that bound,
+    and decays after it. η_ref is η(0), or the rate at the end of a first rise (`Warmup`, `OneCycle`), before which nothing
+    grows. Where a schedule rises again, the batch shrinks, to b_0 at least. Smith et al. 2018, arXiv:1711.00489.
 
-    Under `tfnn.fit` the batch changes only between epochs, but η within them, too: there the rate is η(τ) · b / b_0 with the
-    b that is in force.
+    Under `tfnn.fit` the batch changes only between epochs, whereas η also changes within them: there the rate is
+    η(τ) · b / b_0 with the b in force.
 
     Args:
-        schedule: η, a `LearningRateSchedule` whose steps τ are epochs; `InEpochs` goes around the result.
+        schedule: η, a `LearningRateSchedule` whose steps τ are epochs; put `InEpochs` around the result, not around it.
         batch_size: b_0, the examples of one update at the start.
-        max_batch_size: the bound of b, at most the number of training examples, and by Smith et al. about a tenth of it.
+        max_batch_size: the bound of b, at most the number of training examples; Smith et al. advise about a tenth of it.
 
     Returns:
         A named tuple of two functions of τ, both serialisable: `batch_size`, which gives an int, and `learning_rate`, a
@@ -56,7 +56,7 @@ def decay_to_growth(schedule, batch_size, max_batch_size):
 
 @dataclasses.dataclass(eq=False)
 class GrowingBatch(ScheduleWrapper):
-    """What the two parts of a growth share: b(τ) and the check of arguments."""
+    """The common part of batch size and rate: b(τ) and the check of arguments."""
 
     batch_size: PositiveInteger
     max_batch_size: PositiveInteger
@@ -82,7 +82,7 @@ class GrowingBatch(ScheduleWrapper):
 @keras.saving.register_keras_serializable("tfnn")
 @dataclasses.dataclass(eq=False)
 class GrowingBatchSize(GrowingBatch):
-    """A schedule of the batch size: τ to an int."""
+    """A schedule of the batch size, which returns an int."""
 
     name: str = "GrowingBatchSize"
 

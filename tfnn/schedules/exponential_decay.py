@@ -17,13 +17,13 @@ def exponential(p, eta, gamma):
 class ExponentialDecay(Schedule):
     """η(t) = η_0 γ^p with p = t / T, or ⌊t / T⌋ as a staircase.
 
-    Lecture, section 4; arguments and defaults of `keras.optimizers.schedules.ExponentialDecay`.
+    Lecture, section 4; arguments and defaults are those of `keras.optimizers.schedules.ExponentialDecay`.
 
     Args:
         initial_learning_rate: η_0.
         decay_steps: T, in the unit of the clock: updates, or epochs inside `InEpochs`.
         decay_rate: γ, the factor of each period.
-        staircase: whether the rate falls at the end of each period only; `StepDecay` is the shorter way to write that.
+        staircase: whether the rate falls only at the end of each period; `StepDecay` is a shorter way to write that.
 
     Raises:
         ValueError: if `decay_steps` or `decay_rate` is not positive or `initial_learning_rate` is negative.

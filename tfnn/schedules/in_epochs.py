@@ -1,4 +1,4 @@
-"""Schedules written in epochs, on a clock that does not bend when the batch grows."""
+"""Schedules written in epochs, on a clock that keeps its pace when the batch grows."""
 
 import dataclasses
 import math
@@ -13,14 +13,14 @@ from tfnn.schedules.wrapper import ScheduleWrapper
 @keras.saving.register_keras_serializable("tfnn")
 @dataclasses.dataclass(eq=False)
 class InEpochs(ScheduleWrapper):
-    """η = schedule(e), where e is the number of epochs gone by, with its fraction.
+    """η = schedule(e), where e is the number of epochs that have passed, fractions included.
 
-    Under `tfnn.fit` e is examples seen / N, which keeps its pace when a growing batch makes updates fewer.
-    Under `model.fit` it is updates / `steps_per_epoch`.
+    Under `tfnn.fit`, e is examples seen / N, which keeps its pace when a growing batch makes updates fewer. Under
+    `model.fit` it is updates / `steps_per_epoch`.
 
     Args:
         schedule: a `LearningRateSchedule` whose steps are epochs.
-        steps_per_epoch: updates of one epoch; needed only where `tfnn.fit` does not run the model.
+        steps_per_epoch: the updates of one epoch; needed only where `tfnn.fit` does not run the model.
 
     Raises:
         ValueError: when called outside `tfnn.fit` without `steps_per_epoch`.

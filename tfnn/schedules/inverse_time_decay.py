@@ -1,4 +1,4 @@
-"""Decay as 1/t, that of stochastic approximation (Robbins & Monro 1951)."""
+"""Decay as 1/t, as in stochastic approximation (Robbins & Monro 1951)."""
 
 import dataclasses
 
@@ -18,7 +18,7 @@ class InverseTimeDecay(Schedule):
     """η(t) = η_0 / (1 + κ p) with p = t / T, or ⌊t / T⌋ as a staircase.
 
     Robbins & Monro 1951, Annals of Mathematical Statistics 22, 400-407: SGD converges where Σ η = ∞ and Σ η² < ∞, as with
-    1/t. Arguments and defaults of `keras.optimizers.schedules.InverseTimeDecay`.
+    1/t. Arguments and defaults are those of `keras.optimizers.schedules.InverseTimeDecay`.
 
     Args:
         initial_learning_rate: η_0.

@@ -4,14 +4,14 @@ from tfnn.schedules.ranges import NotNegative, Positive
 
 
 def linear_scaling(base_rate, batch_size, base_batch_size=256):
-    """η = base_rate · b / base_batch_size: a k-fold batch takes a k-fold rate, which leaves η/b and so the noise scale as is.
+    """η = base_rate · b / base_batch_size: a k-fold batch takes a k-fold rate, so that η/b, and the noise scale, stay as is.
 
-    Goyal et al. 2017, arXiv:1706.02677, section 2.1, with 0.1 for 256; beyond a few thousand examples it fails, and from a
-    few hundred on it wants a `Warmup`.
+    Goyal et al. 2017, arXiv:1706.02677, section 2.1, who take 0.1 for 256 examples. From a few hundred examples on the rule
+    needs a `Warmup`, and beyond a few thousand it fails.
 
     Args:
         base_rate: the rate that is good for `base_batch_size`.
-        batch_size: b, examples of one update.
+        batch_size: b, the examples of one update.
         base_batch_size: in examples.
 
     Returns:

@@ -15,7 +15,7 @@ ANNEAL = {"cos": cosine, "linear": polynomial}
 
 
 def one_cycle(t, knots, anneal):
-    """From each (time, rate) of `knots` to the next by `anneal`, then the last rate."""
+    """Goes from each (time, rate) of `knots` to the next by `anneal`, then stays at the last rate."""
     *phases, rate = [anneal(t - begin, end - begin, eta, eta_end) for (begin, eta), (end, eta_end) in itertools.pairwise(knots)]
     for phase, (end, _) in reversed(list(zip(phases, knots[1:]))):
         rate = tf.where(t < end, phase, rate)
@@ -25,17 +25,17 @@ def one_cycle(t, knots, anneal):
 @keras.saving.register_keras_serializable("tfnn")
 @dataclasses.dataclass(eq=False)
 class OneCycle(Schedule):
-    """From η_0 up to η_max in pct_start · T, then down to η_end at T; η_0 = η_max / div_factor, η_end = η_0 / final_div_factor.
+    """Rises from η_0 = η_max / div_factor to η_max in pct_start · T, then falls to η_end = η_0 / final_div_factor at T.
 
-    Smith & Topin 2017, arXiv:1708.07120. The paper's policy is linear in three phases, up, down to η_0 in the same time,
-    then far below: `anneal_strategy="linear", three_phase=True`. The defaults are those of PyTorch's `OneCycleLR`, which
-    follows fastai: two phases, half a cosine each. PyTorch reaches η_end at T − 1, the last update; here it is T, as for
-    all schedules, so that T may be epochs. Momentum, which they cycle too, stays as it is.
+    Smith & Topin 2017, arXiv:1708.07120. The paper's policy is linear and has three phases: up, down to η_0 in the same
+    time, then far below, as with `anneal_strategy="linear", three_phase=True`. The defaults are those of PyTorch's
+    `OneCycleLR`, which follows fastai: two phases, half a cosine each. PyTorch reaches η_end at T − 1, the last update; here
+    it is T, as for all schedules, so that T may be in epochs. They also cycle the momentum, which stays as it is here.
 
     Args:
         max_learning_rate: η_max.
         total_steps: T, in the unit of the clock: updates, or epochs inside `InEpochs`.
-        pct_start: the part of T that the rise takes, in (0, 1), with three phases in (0, ½).
+        pct_start: the fraction of T that the rise takes, in (0, 1), or with three phases in (0, ½).
         anneal_strategy: "cos" or "linear".
         div_factor: η_max / η_0.
         final_div_factor: η_0 / η_end.

@@ -20,15 +20,15 @@ def piecewise_constant(t, boundaries, values):
 class PiecewiseConstantDecay(Schedule):
     """η(t) = values[i], where i is the number of boundaries before t.
 
-    Arguments and behaviour of `keras.optimizers.schedules.PiecewiseConstantDecay`: at a boundary the old value still
-    holds. Where a rate has to change at the start of an epoch, `StepDecay` changes it at its milestones.
+    Arguments and behaviour are those of `keras.optimizers.schedules.PiecewiseConstantDecay`: at a boundary the old value
+    still holds. To change a rate at the start of an epoch use `StepDecay`, which changes it at its milestones.
 
     Args:
         boundaries: times in rising order, in the unit of the clock: updates, or epochs inside `InEpochs`.
-        values: rates, one more than boundaries.
+        values: the rates, one more than there are boundaries.
 
     Raises:
-        ValueError: if `boundaries` do not rise, a value is negative or their number is not one more.
+        ValueError: if `boundaries` do not rise, a value is negative, or there is not one value more than boundaries.
 
     Example:
         >>> optimizer = tfnn.optimizers.SGD(tfnn.schedules.PiecewiseConstantDecay([1000, 2000], [0.1, 0.02, 0.005]))

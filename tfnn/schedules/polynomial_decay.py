@@ -1,4 +1,4 @@
-"""Polynomial decay, with power 1 linear decay."""
+"""Polynomial decay, which with power 1 is linear decay."""
 
 import dataclasses
 import math
@@ -20,7 +20,7 @@ class PolynomialDecay(Schedule):
     """η(t) = η_end + (η_0 − η_end)(1 − t / T)^power for t ≤ T, then η_end.
 
     The "poly" rule of Chen et al. 2016 (DeepLab, arXiv:1606.00915), there with power 0.9 and η_end = 0; arguments and
-    defaults of `keras.optimizers.schedules.PolynomialDecay`.
+    defaults are those of `keras.optimizers.schedules.PolynomialDecay`.
 
     Args:
         initial_learning_rate: η_0.

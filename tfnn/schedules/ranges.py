@@ -1,12 +1,13 @@
-"""The ranges of a schedule's arguments, which stand as the annotations of its fields."""
+"""The ranges of a schedule's arguments, used as annotations of its fields."""
 
 import itertools
 import math
-import numbers
+
+from tfnn.checks import whole
 
 
 class Range:
-    """What a value has to be, in words and as a predicate."""
+    """What a value must be, in words and as a predicate."""
 
     def __init__(self, words, holds):
         self.words, self.holds = words, holds
@@ -17,7 +18,7 @@ class Range:
     def check(self, name, value):
         try:
             holds = self.holds(value)
-        except TypeError:  # no number at all
+        except TypeError:  # not a number at all
             holds = False
         if not holds:
             raise ValueError(f"{name}={value!r} must be {self.words}")
@@ -27,6 +28,6 @@ Positive = Range("positive and finite", lambda x: 0 < x < math.inf)
 NotNegative = Range("at least 0 and finite", lambda x: 0 <= x < math.inf)
 AtLeastOne = Range("at least 1 and finite", lambda x: 1 <= x < math.inf)
 Fraction = Range("in [0, 1]", lambda x: 0 <= x <= 1)
-PositiveInteger = Range("a positive integer", lambda x: isinstance(x, numbers.Integral) and x > 0)
+PositiveInteger = Range("a positive integer", lambda x: whole(x) > 0)
 Rising = Range("a list of rising numbers", lambda xs: all(a < b for a, b in itertools.pairwise(xs)))
 Rates = Range("a list of rates that are at least 0 and finite", lambda xs: all(0 <= x < math.inf for x in xs))

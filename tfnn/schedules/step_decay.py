@@ -23,10 +23,10 @@ Steps = Range("a positive number or a list of rising positive ones", rising_from
 @keras.saving.register_keras_serializable("tfnn")
 @dataclasses.dataclass(eq=False)
 class StepDecay(Schedule):
-    """η(t) = η_0 γ^p, where p is the number of periods, or of milestones, that are over at t.
+    """η(t) = η_0 γ^p, where p is the number of periods, or of milestones, that have passed at t.
 
     Lecture, section 4; He et al. 2016 (arXiv:1512.03385, section 4.2) divide by 10 at two milestones. With a period it is
-    `ExponentialDecay(..., staircase=True)`. At a milestone the new rate holds.
+    `ExponentialDecay(..., staircase=True)`. At a milestone the new rate already holds.
 
     Args:
         initial_learning_rate: η_0.

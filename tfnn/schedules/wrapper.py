@@ -1,4 +1,4 @@
-"""What schedules that modify another schedule share: the inner one's check, float64 rate, end and serialisation."""
+"""The base of schedules that modify another schedule: its check, its rate in float64, its end and its serialisation."""
 
 import dataclasses
 import math
@@ -35,7 +35,7 @@ class ScheduleWrapper(Schedule):
 
 
 def end_in_keras(schedule):
-    """When a schedule of Keras ends; `decay_steps` of its exponential and inverse-time decay is a period, no end."""
+    """When a schedule of Keras ends. In its exponential and inverse-time decay, `decay_steps` is a period and not the end."""
     if isinstance(schedule, keras.optimizers.schedules.CosineDecay):
         return schedule.decay_steps + (schedule.warmup_steps if schedule.warmup_target is not None else 0)
     if isinstance(schedule, keras.optimizers.schedules.PolynomialDecay) and not schedule.cycle:

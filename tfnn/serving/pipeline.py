@@ -6,6 +6,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from tfnn.checks import positive_integer
 from tfnn.internals.functional import inputs_of
 from tfnn.serving import checks, golden, network, pictures, signatures
 from tfnn.serving.fold_batchnorm import fold_batchnorm
@@ -40,8 +41,7 @@ class Pipeline:
         self.shape = checks.image_shape(self.specs, size)
         if prepare is not None and self.shape is None:
             raise ValueError(f"prepare is for models of one image of known size, got {checks.shapes(self.specs)}")
-        if not isinstance(top_k, int) or top_k < 1:
-            raise ValueError(f"top_k={top_k!r} must be a positive integer")
+        positive_integer("top_k", top_k)
         self.labels = checks.class_labels(labels, self.model.outputs, from_logits)
         self.answer = signatures.Answer(self.outputs, self.labels, min(top_k, len(self.labels or [])), from_logits)
         there = ["serving_default", *(["image_bytes"] if self.shape else []), "raw"]

@@ -7,18 +7,17 @@ import pathlib
 import shutil
 import tempfile
 
-try:
-    import fcntl
-except ImportError:  # Windows: without locks, the leftovers of killed exports stay
-    fcntl = None
+from tfnn.checks import positive_integer
+from tfnn.locks import lock
 
 PREFIX = ".export-"
 
 
 def check_version(directory, version):
-    if version is not None and not (isinstance(version, int) and not isinstance(version, bool) and version >= 1):
-        raise ValueError(f"version={version!r} must be a positive integer, or None for the next")
-    if version is not None and (directory / str(version)).exists():
+    if version is None:
+        return
+    positive_integer("version", version, "a positive integer, or None for the next")
+    if (directory / str(version)).exists():
         raise FileExistsError(f"{directory / str(version)} exists: leave version out for the next number, or choose another")
 
 
@@ -46,7 +45,7 @@ def locked_folder(directory):
     """A new folder that is locked while it is in use, so that other exports do not remove it."""
     while True:
         hidden = pathlib.Path(tempfile.mkdtemp(prefix=PREFIX, dir=directory))
-        with lock(hidden, wait=True):
+        with lock(hidden):
             if not hidden.exists():
                 continue  # before it was locked, another export removed it as stale
             hidden.chmod(0o777 & ~umask())
@@ -54,25 +53,10 @@ def locked_folder(directory):
             return
 
 
-@contextlib.contextmanager
-def lock(folder, wait):
-    """Takes the lock of a folder and yields whether it is held: False if another process has it or locks do not work."""
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
-        held = True
-    except (OSError, AttributeError):
-        held = False
-    try:
-        yield held
-    finally:
-        os.close(descriptor)
-
-
 def clear_stale(directory):
     for folder in directory.glob(f"{PREFIX}*"):
         with contextlib.suppress(FileNotFoundError), lock(folder, wait=False) as held:
-            if held:
+            if held:  # without locks, what killed exports left stays
                 shutil.rmtree(folder, ignore_errors=True)
 
 

@@ -4,12 +4,12 @@ import dataclasses
 import random
 from typing import Any
 
+from tfnn.checks import int32
 from tfnn.data.growable import Growable
 from tfnn.data.stream import ImageStream
 from tfnn.training.graph.augmentation import steps_of
 from tfnn.training.resume.saver import Saved, found
 from tfnn.training.source.choice import check_alone
-from tfnn.training.source.tensors import integer
 
 
 @dataclasses.dataclass(frozen=True)
@@ -58,12 +58,12 @@ def checked(request):
         ValueError: for an argument out of range.
     """
     check_choices(request)
-    now = {name: integer(name, getattr(request, name)) for name in ("epochs", "initial_epoch")}
-    now["accumulate"] = integer("accumulate", request.accumulate, low=1)
+    now = {name: int32(name, getattr(request, name)) for name in ("epochs", "initial_epoch")}
+    now["accumulate"] = int32("accumulate", request.accumulate, low=1)
     frequencies = () if isinstance(request.validation_freq, (list, tuple, set)) else ("validation_freq",)
     for name in ("steps_per_epoch", "validation_steps", "validation_batch_size", *frequencies):
         if getattr(request, name) is not None:
-            now[name] = integer(name, getattr(request, name), low=1)
+            now[name] = int32(name, getattr(request, name), low=1)
     seed = request.seed
     if isinstance(request.x, (Growable, ImageStream)):
         check_alone(request.x, y=request.y, sample_weight=request.sample_weight, batch_size=request.batch_size)
@@ -73,7 +73,7 @@ def checked(request):
     resumed = found(request.resume)
     if seed is None:
         seed = resumed.trainer["settings"]["seed"] if resumed else random.randrange(2**31)
-    now |= dict(seed=integer("seed", seed), augmentation=steps_of(request.augment), resumed=resumed)
+    now |= dict(seed=int32("seed", seed), augmentation=steps_of(request.augment), resumed=resumed)
     return dataclasses.replace(request, **now)
 
 

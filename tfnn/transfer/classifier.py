@@ -5,9 +5,9 @@ import warnings
 
 import keras
 
+from tfnn.checks import int32
 from tfnn.internals.functional import giver_of
 from tfnn.layers import Dropout
-from tfnn.training.source.tensors import integer
 from tfnn.transfer.backbone import backbone as backbone_of
 from tfnn.transfer.backbone import backbones
 from tfnn.transfer.freezing import freeze
@@ -63,7 +63,7 @@ def classifier(
         >>> model.compile(tfnn.optimizers.Adam(1e-3), "sparse_categorical_crossentropy", metrics=["accuracy"])
         >>> tfnn.fit(model, images, labels, epochs=20, callbacks=[tfnn.transfer.Unfreeze({10: 1})])
     """
-    classes = integer("classes", classes, low=2)
+    classes = int32("classes", classes, low=2)
     if isinstance(backbone, str):
         if preprocessing is not None:
             raise ValueError(f"preprocessing={preprocessing!r} is for a model; {backbone} brings its own")

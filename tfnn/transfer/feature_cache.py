@@ -7,6 +7,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfnn import random
+from tfnn.checks import positive_integer
 from tfnn.internals.functional import calls_of
 from tfnn.internals.layers import layers_of, takes_training
 from tfnn.training.graph.augmentation import augmented
@@ -50,8 +51,8 @@ class FeatureCache:
 
     def __init__(self, directory=None, copies=None, max_bytes=2**30, batch_size=64):
         for name, number in ("copies", copies), ("max_bytes", max_bytes), ("batch_size", batch_size):
-            if number is not None and (isinstance(number, bool) or not isinstance(number, int) or number < 1):
-                raise ValueError(f"{name}={number!r} must be a positive integer")
+            if number is not None:
+                positive_integer(name, number)
         self.copies, self.batch_size = copies, batch_size
         self.store = Folder(directory, max_bytes) if directory is not None else Memory(max_bytes)
         self.parts = weakref.WeakKeyDictionary()  # {model: (backbone, head)}

@@ -1,7 +1,6 @@
 """Chooses which stages of a classifier are trained."""
 
-import numbers
-
+from tfnn.checks import integer
 from tfnn.internals.layers import layers_of
 from tfnn.transfer.stage_model import StageModel
 
@@ -49,6 +48,4 @@ def number_of(unfreeze, most):
     """Checks `unfreeze` and returns it as a number of stages; `most` is how many there are."""
     if unfreeze == "all":
         return most
-    if isinstance(unfreeze, bool) or not isinstance(unfreeze, numbers.Integral) or not 0 <= unfreeze <= most:
-        raise ValueError(f"unfreeze={unfreeze!r} must be an integer from 0 to the {most} stages, or 'all'")
-    return int(unfreeze)
+    return integer("unfreeze", unfreeze, 0, most + 1, f"an integer from 0 to the {most} stages, or 'all'")

@@ -1,8 +1,7 @@
 """Unfreezes stages in the course of training."""
 
-import numbers
-
 from tfnn import controls
+from tfnn.checks import integer
 from tfnn.internals.optimizers import check_known
 from tfnn.optimizers import Optimizer
 from tfnn.optimizers.nested import optimizers_of
@@ -40,8 +39,7 @@ class Unfreeze(controls.Freezing):
         if not isinstance(plan, dict) or not plan:
             raise ValueError(f"plan={plan!r} must be a dict {{epoch: number of stages or 'all'}}")
         for epoch in plan:
-            if isinstance(epoch, bool) or not isinstance(epoch, numbers.Integral) or epoch < 0:
-                raise ValueError(f"plan={plan!r}: the epoch {epoch!r} must be an integer of at least 0")
+            integer(f"plan={plan!r}: an epoch", epoch)
         self.plan = dict(sorted(plan.items()))
 
     def set_model(self, model):

@@ -210,7 +210,7 @@ def test_an_exported_model_draws_nothing_though_keras_bakes_its_layers_in(tmp_pa
         (lambda: layers.RandomCrop(0, 5), "height=0"),
         (lambda: layers.RandomCrop(5, 5, padding=-1), "padding=-1"),
         (lambda: layers.RandomCrop(5, 5.5), "width=5.5 must be an integer"),
-        (lambda: layers.RandomCrop("5", 5), "height=5 must be an integer"),
+        (lambda: layers.RandomCrop("5", 5), "height='5' must be an integer"),
         (lambda: layers.RandomResizedCrop(5.5, 5), "height=5.5 must be an integer"),
         (lambda: layers.RandomResizedCrop(5, 5, scale=(0, 1)), "scale="),
         (lambda: layers.RandomResizedCrop(5, 5, ratio=2), "ratio=2"),

@@ -192,7 +192,7 @@ def test_refuses():
     for act, message in (
         (lambda: tfnn.layers.MixUp(0), "alpha=0 must be positive"),
         (lambda: tfnn.layers.CutMix(float("inf")), "alpha=inf must be positive and finite"),
-        (lambda: tfnn.layers.MixUp("0.2"), "alpha=0.2 must be positive and finite"),
+        (lambda: tfnn.layers.MixUp("0.2"), "alpha='0.2' must be positive and finite"),
         (lambda: mixed(mixup, x, y[:3]), r"y of shape \(3, 4\) must have 6, as x has"),
         (lambda: mixed(cutmix, x, y[:3]), r"y of shape \(3, 4\) must have 6, as x has"),
         (lambda: mixup({"images": x[0], "labels": y[0]}, training=True), r"y of shape \(4,\) must have 8"),

@@ -1,30 +1,20 @@
-"""`TensorBoard`'s arguments, checked."""
+"""Checks the arguments of `TensorBoard`."""
 
 import operator
 import os
 
-
-def frequency(name, number, low=0):
-    try:
-        if isinstance(number, bool) or (number := operator.index(number)) < low:
-            raise TypeError
-    except TypeError:
-        raise ValueError(f"{name}={number!r} must be an integer of at least {low}") from None
-    return number
+from tfnn.checks import positive_integer
 
 
 def every(update_freq):
-    """Of how many updates one is shown; None for none."""
+    """n, where every n-th update is shown; None if none is."""
     if update_freq in ("epoch", "batch"):
         return 1 if update_freq == "batch" else None
-    try:
-        return frequency("update_freq", update_freq, low=1)
-    except ValueError:
-        raise ValueError(f"update_freq={update_freq!r} must be 'epoch', 'batch' or a positive number of updates") from None
+    return positive_integer("update_freq", update_freq, "'epoch', 'batch' or a positive number of updates")
 
 
 def window(profile_batch):
-    """(first, one past the last) update to profile, counted from 0; or None. Keras's batches count from 1."""
+    """(first, one past the last) update to profile, counted from 0, or None. The argument counts from 1, as in Keras."""
     given = profile_batch.split(",") if isinstance(profile_batch, str) else profile_batch
     try:
         parts = [operator.index(int(part) if isinstance(part, str) else part) for part in given]

@@ -1,4 +1,4 @@
-"""What can be known of single batches under `model.fit`, whose graph holds no probe."""
+"""Reads values of single batches under `model.fit`, whose graph holds no probe."""
 
 import os
 
@@ -9,14 +9,14 @@ from tfnn.means import loss_of, means_of
 
 
 class Batches:
-    """The loss and means of each n-th batch, and the profile of a window of batches.
+    """Reads loss and means of each n-th batch, and profiles a window of batches.
 
-    Under steps_per_execution=k a value is the mean of the k batches in which the n-th is.
+    With steps_per_execution=k a value is the mean over the k batches that include the n-th.
 
     Args:
-        every: n; None for none.
-        window: (first, one past the last) batch to profile, counted from 0 in this session; or None.
-        directory: of the profile.
+        every: n, or None for no batch.
+        window: (first, one past the last) batch to profile, counted from 0 in this session, or None.
+        directory: the directory of the profile.
     """
 
     def __init__(self, model, every, window, directory):
@@ -30,7 +30,7 @@ class Batches:
         return not self.every and not self.window
 
     def begin(self, step):
-        """Before the batches from number `step` on."""
+        """Called before the batches from number `step` on."""
         if self.window and not self.profiling and self.window[0] < self.seen + self.count and self.seen < self.window[1]:
             os.makedirs(self.directory, exist_ok=True)
             tf.profiler.experimental.start(self.directory)
@@ -39,7 +39,7 @@ class Batches:
             self.before = sums_of(self.all_means())
 
     def end(self, first):
-        """{name: value} where the batch was due, else {}; `first` tells that it was the epoch's first."""
+        """{name: value} if the batch was due, or else {}; `first` says that it was the first of the epoch."""
         self.seen += self.count
         if self.profiling and self.seen >= self.window[1]:
             self.close()
@@ -47,7 +47,7 @@ class Batches:
             self.batch_size = int(self.means["loss"].count)
         if self.before is None:
             return {}
-        added = (sums_of(self.all_means()) - (0.0 if first else self.before)).numpy()  # some are made in the first
+        added = (sums_of(self.all_means()) - (0.0 if first else self.before)).numpy()  # some are made in the first batch
         self.before = None
         return {name: float(total / count) for name, (total, count) in zip(self.all_means(), added) if count}
 

@@ -1,4 +1,4 @@
-"""`TensorBoard`: what is written when."""
+"""`TensorBoard`: decides what is written when."""
 
 import math
 import os
@@ -16,51 +16,54 @@ from tfnn.callbacks.tensorboard.batches import Batches
 from tfnn.callbacks.tensorboard.events import Runs
 from tfnn.callbacks.tensorboard.updates import Updates
 from tfnn.callbacks.tensorboard.watch import Watch, by_layer, squares
+from tfnn.checks import integer
 from tfnn.means import loss_of, means_of
 
-IMAGES = 16  # of a batch that are shown
+IMAGES = 16  # how many images of a batch are shown
 
 
 class TensorBoard(controls.Probe):
-    """Writes a run for TensorBoard: `keras.callbacks.TensorBoard` with steps that count updates and values of updates.
+    """Writes a run for TensorBoard, like `keras.callbacks.TensorBoard`, but with values of updates and steps that count them.
 
-    A step is the optimizer's count of updates, which goes on over several `fit` calls and over a resumed run; what a
-    killed run wrote beyond its last checkpoint is dropped. Training and validation are the runs `train` and `validation`.
-    - Each epoch: all logs, `epoch_*`, also those that later callbacks add; learning rate, batch size of the first update,
-      norm of each layer's weights; examples and updates per second, traces; and of the epoch's first update the norms of
-      gradients and the ratio |Δw|/|w|, whose rule of thumb is 1e-3.
-    - Each n-th update (`update_freq`): `batch_*` of that update itself, which Keras averages over the epoch so far: loss,
-      learning rate, gradient norm, and the metrics that are means over examples, from float32 sums over the epoch; others
-      are left out. Measured in the graph and kept there, so that updates are not run one by one.
+    A step is the optimizer's count of updates, which continues over several `fit` calls and in a resumed run; what a killed
+    run wrote beyond its last checkpoint is dropped. Training and validation are the runs `train` and `validation`.
+    - Each epoch: all logs as `epoch_*`, including those that later callbacks add; learning rate, batch size of the first
+      update, norm of each layer's weights; examples and updates per second, traces; and, of the epoch's first update, the
+      norms of gradients and the ratio |Δw|/|w|, which by a rule of thumb should be 1e-3.
+    - Each n-th update (`update_freq`): `batch_*` of that update itself, which Keras averages over the epoch so far. These are
+      loss, learning rate, gradient norm, and the metrics that are means over examples, from float32 sums over the epoch;
+      other metrics are left out. They are measured and kept in the graph, so that updates are not run one by one.
     - Once: the layers of the model, the traced graph of a training step, the configuration as text, `hparams`.
-    On 2 cores it costs 5 ms an epoch for a net of 6 weights (`python -m tests.benchmarks board`), whatever the updates are.
-    Operations `tf.summary` in a model are not recorded: they would not run on a TPU. Under `model.fit`, and for a model
-    with a training step of its own, gradients, update ratios, and what the other arguments say are left out.
+    On 2 cores it costs 5 ms an epoch for a net of 6 weights (`python -m tests.benchmarks board`), however many updates there
+    are. Operations `tf.summary` in a model are not recorded, as they would not run on a TPU. Under `model.fit`, and for a
+    model with its own training step, gradients and update ratios are left out, and so is what the arguments below limit to
+    `tfnn.fit`.
 
-    It is no subclass of Keras's: nothing of that would be left but its name, by which tools such as KerasTuner know it.
+    It is not a subclass of Keras's callback, of which it would inherit only the name, by which tools such as KerasTuner find
+    it.
 
     Args:
         log_dir: the directory of the runs.
-        histogram_freq: each how many epochs to write histograms of weights, and of the gradients and steps of the epoch's
-            first update; 0 for never, as for the others.
+        histogram_freq: every how many epochs to write histograms of weights, and of the gradients and steps of the epoch's
+            first update; here and below, 0 is never.
         write_graph: whether to write the layers of the model and the training graph (`tfnn.fit` only).
-        write_images: whether to write weights as images, too, when histograms are written.
+        write_images: whether to write weights also as images when histograms are written.
         write_steps_per_second: whether to write `epoch_steps_per_second`, Keras's name for `updates_per_second`.
-        update_freq: "epoch", "batch", or n: values of each n-th update.
-        profile_batch: a batch, or (first, last), counted from 1 in this session, to be profiled; `tfnn.fit` has
-            `profile`, which comes first.
-        embeddings_freq: each how many epochs to write the tables of `Embedding` layers for the projector.
-        embeddings_metadata: the file of the rows' names, from `log_dir`; or {layer name: file}.
-        image_freq: each how many epochs to show examples of a training batch as the model sees it, after
+        update_freq: "epoch"; or "batch", for the values of each update; or n, for those of each n-th update.
+        profile_batch: a batch, or (first, last), counted from 1 in this session, to be profiled; the argument `profile` of
+            `tfnn.fit` takes precedence.
+        embeddings_freq: every how many epochs to write the tables of `Embedding` layers for the projector.
+        embeddings_metadata: the file of the rows' names, relative to `log_dir`; or {layer name: file}.
+        image_freq: every how many epochs to show examples of a training batch as the model sees them, after
             `fit(augment=...)` (`tfnn.fit` only).
-        confusion_freq: each how many epochs to show the confusion matrix on the validation data, which costs a pass over
+        confusion_freq: every how many epochs to show the confusion matrix of the validation data, which costs a pass over
             them (`tfnn.fit` only).
-        class_names: of the confusion matrix; None numbers the classes.
+        class_names: the names in the confusion matrix; None numbers the classes.
         hparams: {name: number, string or boolean} for the tab HParams, beside the final logs.
 
     Raises:
-        ValueError: for arguments out of range; when the run begins for a confusion matrix without validation data, and
-            for `embeddings_metadata` of layers that are not there.
+        ValueError: for arguments out of range; when the run begins, for a confusion matrix without validation data, and for
+            `embeddings_metadata` of layers that do not exist.
 
     Example:
         >>> board = tfnn.callbacks.TensorBoard("logs/1", update_freq=10, hparams={"learning_rate": 0.1})
@@ -68,7 +71,7 @@ class TensorBoard(controls.Probe):
     """
 
     optional = True
-    only_under_model_fit = True  # the hooks at each batch
+    only_under_model_fit = True  # the hooks at each batch have nothing to do under `tfnn.fit`
 
     def __init__(
         self,
@@ -92,16 +95,16 @@ class TensorBoard(controls.Probe):
             raise ValueError(f"log_dir={log_dir!r} must be a path")
         self.log_dir, self.update_freq, self.profile_batch = os.fspath(log_dir), update_freq, profile_batch
         self.every, self.profile_window = arguments.every(update_freq), arguments.window(profile_batch)
-        self.histogram_freq = arguments.frequency("histogram_freq", histogram_freq)
-        self.embeddings_freq = arguments.frequency("embeddings_freq", embeddings_freq)
-        self.image_freq = arguments.frequency("image_freq", image_freq)
-        self.confusion_freq = arguments.frequency("confusion_freq", confusion_freq)
+        self.histogram_freq = integer("histogram_freq", histogram_freq)
+        self.embeddings_freq = integer("embeddings_freq", embeddings_freq)
+        self.image_freq = integer("image_freq", image_freq)
+        self.confusion_freq = integer("confusion_freq", confusion_freq)
         self.write_graph, self.write_images, self.write_steps_per_second = write_graph, write_images, write_steps_per_second
         self.embeddings_metadata = arguments.files(embeddings_metadata)
         self.class_names = arguments.names(class_names)
         self.hparams = None if hparams is None else hparams_tab.checked(hparams)
         self.watch = self.updates = self.runs = self.shown = None
-        self.built = None, None, None  # a model, `Watch` and `Updates` in the graph of it
+        self.built = None, None, None  # a model, and the `Watch` and `Updates` in its graph
         self.fitting = False
 
     # In the graph -----------------------------------------------------------------------------------------------------
@@ -125,7 +128,7 @@ class TensorBoard(controls.Probe):
 
     @property
     def views(self):
-        """What `tfnn.fit` shows of its run, or None under `model.fit`."""
+        """The `Views` of the run of `tfnn.fit`, or None under `model.fit`."""
         run = controls.current()
         return run and run.views
 
@@ -146,7 +149,7 @@ class TensorBoard(controls.Probe):
             warnings.warn("TensorBoard shows no single updates of a model with a training step of its own", stacklevel=2)
 
     def begin(self, step):
-        """Once what a checkpoint held is restored."""
+        """Called once the state in a checkpoint is restored."""
         self.runs, self.wants_graph = Runs(self.log_dir, step), self.write_graph
         train = self.runs["train"]
         configuration.write(train, self.model, self.views.settings if self.views else self.params)
@@ -178,7 +181,7 @@ class TensorBoard(controls.Probe):
         self.fitting = False
 
     def get_state(self):
-        """All that was found so far is on the disk before a checkpoint is: a resumed run begins after it."""
+        """Writes everything to disk before a checkpoint is written, as a resumed run begins after it."""
         if self.runs is None:
             return {}
         self.write_pending()
@@ -190,7 +193,7 @@ class TensorBoard(controls.Probe):
         return state
 
     def set_state(self, state):
-        if self.runs is None:  # at the start of a run; that in mid-epoch is set again once the epoch has begun
+        if self.runs is None:  # at the start of a run; in mid-epoch it is called again once the epoch has begun
             return
         self.first_step, self.watched = state["first_step"], state["watched"]
         self.to_watch = self.watch is not None and self.watched is None
@@ -257,7 +260,7 @@ class TensorBoard(controls.Probe):
             runs.close()
 
     def end_training(self):
-        """Of this epoch; validation follows, in which Keras resets its metrics."""
+        """Ends the training part of this epoch, before Keras resets its metrics for validation."""
         if self.trained is None:
             loss = loss_of(self.model)
             self.trained = time.perf_counter() - self.began, self.step, float(loss.count) if loss else 0.0
@@ -294,11 +297,11 @@ class TensorBoard(controls.Probe):
         self.pending, self.watched = (step, logs, values), None
 
     def name_of(self, weight):
-        """Its path without the model's name, which Keras counts up: the same tags for the same model built again."""
+        """The path without the model's name, which Keras counts up: so the same model, built again, has the same tags."""
         return weight.path.removeprefix(f"{self.model.name}/")
 
     def speed(self, seconds, step, examples):
-        """Of the updates of this session; `examples` are those of the whole epoch."""
+        """The speed of the updates of this session; `examples` are those of the whole epoch."""
         rate, updates = (step - self.from_step) / seconds, step - self.first_step
         values = {"updates_per_second": rate}
         if examples and updates:
@@ -308,7 +311,7 @@ class TensorBoard(controls.Probe):
         return values
 
     def write_pending(self):
-        """The last epoch, once all callbacks have added to its logs."""
+        """Writes the last epoch, once all callbacks have added to its logs."""
         if not self.pending:
             return
         (step, logs, values), self.pending = self.pending, None
@@ -344,13 +347,13 @@ class TensorBoard(controls.Probe):
 
 
 def numbers(logs):
-    """Those of the logs that are numbers, as floats."""
+    """The logs that are numbers, as floats."""
     found = {name: np.asarray(value) for name, value in (logs or {}).items()}
     return {name: float(value) for name, value in found.items() if value.ndim == 0 and value.dtype.kind in "fiub"}
 
 
 def learning_rates(optimizer):
-    """{"learning_rate": that of the next update}; a `MultiOptimizer` has several."""
+    """{"learning_rate": the rate of the next update}; a `MultiOptimizer` has several."""
     run, inner = controls.current(), getattr(optimizer, "inner_optimizer", optimizer)
     scale = float(tf.convert_to_tensor(run.learning_rate_scale)) if run else 1.0
     parts = getattr(inner, "optimizers", None)
@@ -362,12 +365,12 @@ squares_of = tf.function(squares, autograph=False)
 
 
 def norms(tag, names, squares):
-    """{tag: the norm over all weights, tag/layer: over a layer's}."""
+    """{tag: the norm over all weights, tag/layer: the norm over a layer's weights}."""
     layers = by_layer(names, squares)
     return {tag: math.sqrt(sum(norm**2 for norm in layers.values()))} | {f"{tag}/{k}": norm for k, norm in layers.items()}
 
 
 def ratios(names, steps, before):
-    """{update_ratio/layer: |Δw|/|w|} of layers that are not zero."""
+    """{update_ratio/layer: |Δw|/|w|} of layers whose weights are not all 0."""
     moved, whole = by_layer(names, steps), by_layer(names, before)
     return {f"update_ratio/{layer}": norm / whole[layer] for layer, norm in moved.items() if whole[layer]}

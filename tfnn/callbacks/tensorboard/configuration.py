@@ -1,4 +1,4 @@
-"""The configuration of a run as text."""
+"""Writes the configuration of a run as text."""
 
 import platform
 
@@ -10,7 +10,7 @@ from tfnn.version import __version__
 
 
 def write(events, model, settings):
-    """Optimizer, settings of the run, model and versions, each as a text of its own."""
+    """Writes optimizer, settings of the run, model and versions, each as a separate text."""
     versions = {"tfnn": __version__, "keras": keras.__version__, "tensorflow": tf.__version__}
     texts = {
         "optimizer": table({"class": type(model.optimizer).__name__, **model.optimizer.get_config()}),

@@ -1,4 +1,4 @@
-"""The embedding projector: which tables there are, and their rows."""
+"""Writes the tables of embeddings, and their rows' names, for the embedding projector."""
 
 import os
 
@@ -12,12 +12,12 @@ from tfnn.internals.layers import layers_of
 
 
 def layers(model):
-    """The model's `Embedding` layers, those inside models too."""
+    """The model's `Embedding` layers, including those inside nested models."""
     return [layer for layer in layers_of(model, include_self=True) if isinstance(layer, keras.layers.Embedding)]
 
 
 def check(model, metadata):
-    """Refuses names in `metadata` of layers that are not there."""
+    """Refuses `metadata` that name layers which do not exist."""
     names = [layer.name for layer in layers(model)]
     for name in metadata if isinstance(metadata, dict) else ():
         if name not in names:
@@ -25,9 +25,9 @@ def check(model, metadata):
 
 
 def write(model, directory, metadata):
-    """The tables as they are now, with the file that tells the projector of them.
+    """Writes the tables as they are now, and the file that lists them for the projector.
 
-    As TSV: the projector cannot read the `.weights.h5` of Keras's callback.
+    The tables are TSV files, as the projector cannot read the `.weights.h5` of Keras's callback.
     """
     config = projector.ProjectorConfig()
     for layer in layers(model):

@@ -1,6 +1,6 @@
-"""Event files as TensorBoard reads them; the only place that knows its protocol buffers.
+"""Writes event files for TensorBoard; the only place that knows its protocol buffers.
 
-They are written in Python: an operation of TensorFlow for each number would cost as much as a small update.
+They are written in Python, as an operation of TensorFlow for each number would cost as much as a small update.
 """
 
 import os
@@ -22,12 +22,12 @@ SCALAR = scalar_metadata.create_summary_metadata("", "")
 
 
 class Events:
-    """The event file of one run of TensorBoard's, made at the first event.
+    """The event file of one run in TensorBoard, made at the first event.
 
     Args:
-        directory: of the run.
-        begun: the step at which this session begins. A killed session may have written beyond its last checkpoint: the
-            file begins with a START at `begun` + 1, from which on TensorBoard drops what earlier files of the run hold.
+        directory: the directory of the run.
+        begun: the step at which this session begins. A killed session may have written beyond its last checkpoint, so the
+            file begins with a START at `begun` + 1: from there on TensorBoard drops what earlier files of the run hold.
     """
 
     def __init__(self, directory, begun):
@@ -48,7 +48,7 @@ class Events:
             self.add(step, summary=summary)
 
     def histogram(self, tag, values, step):
-        """Of the finite ones among `values`: there are no buckets for others."""
+        """Writes a histogram of the finite `values`; there are no buckets for others."""
         values = np.asarray(values, np.float64).ravel()
         self.add(step, summary=histogram_pb(tag, values[np.isfinite(values)]))
 
@@ -65,11 +65,11 @@ class Events:
         self.add(step, summary=Summary(value=[Summary.Value(tag=tag, tensor=make_tensor_proto(value), metadata=metadata)]))
 
     def graph(self, graph):
-        """The operations of a `tf.Graph`."""
+        """Writes the operations of a `tf.Graph`."""
         self.add(graph_def=graph.as_graph_def(add_shapes=True).SerializeToString())
 
     def keras_graph(self, model):
-        """The layers of a Functional or Sequential model, as Keras's callback writes them."""
+        """Writes the layers of a Functional or Sequential model, as Keras's callback does."""
         plugin = SummaryMetadata.PluginData(plugin_name="graph_keras_model", content=b"1")
         self.tensor("keras", model.to_json(), SummaryMetadata(plugin_data=plugin), 0)
 
@@ -104,6 +104,6 @@ class Runs(dict):
 
 
 def table(rows):
-    """{name: value} as Markdown; a `|` would end the cell."""
+    """{name: value} as a Markdown table. A `|` in a value is escaped, as it would end the cell."""
     cell = lambda value: str(value).replace("|", "\\|").replace("\n", "<br>")
     return "\n".join(["| name | value |", "|---|---|", *(f"| {cell(name)} | {cell(value)} |" for name, value in rows.items())])

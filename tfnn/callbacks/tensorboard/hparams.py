@@ -1,7 +1,7 @@
-"""The HParams tab: a run `hparams` of its own, whose numbers are the tab's columns.
+"""Writes the HParams tab: a separate run `hparams`, whose numbers are the columns of the tab.
 
-TensorBoard shows every scalar of the run that holds the hyper-parameters: beside the curves of each layer nobody would
-find the loss.
+The tab shows every scalar of the run that holds the hyper-parameters; among the curves of each layer nobody would find the
+loss.
 """
 
 import numbers
@@ -13,7 +13,7 @@ from tensorboard.plugins.hparams.summary_v2 import hparams_pb
 
 
 def checked(hparams):
-    """Values that the tab can show: bool, numbers, strings."""
+    """`hparams` as a dict, if the tab can show its values: booleans, numbers, strings."""
     if not isinstance(hparams, dict):
         raise ValueError(f"hparams={hparams!r} must be a dict of names and numbers, strings or booleans")
     for name, value in hparams.items():
@@ -23,13 +23,13 @@ def checked(hparams):
 
 
 def begin(events, hparams):
-    """Runs of the same values, as those of several seeds, are one trial in the tab."""
+    """Writes the values. Runs with the same values, such as those of several seeds, are one trial in the tab."""
     values = {name: v if isinstance(v, (bool, int, float, str)) else float(v) for name, v in hparams.items()}
     events.add(events.begun, summary=hparams_pb(values))
 
 
 def end(events, logs, step):
-    """`logs` are the final metrics."""
+    """Writes the final metrics, `logs`, and the end of the session."""
     events.scalars({f"final/{name}": value for name, value in logs.items()}, step)
     ended = session_end_pb(api_pb2.STATUS_SUCCESS)
-    events.add(step, summary=Summary.FromString(ended.SerializeToString()))  # it is of TensorFlow's class
+    events.add(step, summary=Summary.FromString(ended.SerializeToString()))  # `ended` is of TensorFlow's class

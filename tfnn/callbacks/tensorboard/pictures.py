@@ -1,15 +1,15 @@
-"""What is shown as pictures: batches, weights, and the confusion matrix."""
+"""Draws batches, weights and the confusion matrix as pictures."""
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-CELL, MARGIN, FONT = 25, 8, 11  # pixels: TensorBoard squeezes what is wider than 320, which leaves no text to read
+CELL, MARGIN, FONT = 25, 8, 11  # pixels; TensorBoard shrinks pictures wider than 320, which makes text illegible
 
 
 def of_inputs(x, limit):
-    """{name: uint8 (B, H, W, C)} of those among the inputs that are images, at most `limit` of each.
+    """{name: uint8 (B, H, W, C)} of the inputs that are images, at most `limit` of each.
 
-    Numbers in [0, 1] or of uint8 are shown as they are; others are stretched to the range of the batch.
+    uint8 and numbers in [0, 1] are shown as they are; others are stretched to the range of the batch.
     """
     parts = x if isinstance(x, dict) else dict(enumerate(x)) if isinstance(x, (list, tuple)) else {"": x}
     images = {str(name): np.asarray(part)[:limit] for name, part in parts.items() if part.shape.rank in (3, 4)}
@@ -28,7 +28,7 @@ def pixels(images):
 
 
 def of_weight(weight):
-    """A weight as uint8 (B, H, W, C), laid out as by Keras's callback, or None for one of too many axes."""
+    """A weight as uint8 (B, H, W, C), laid out as in Keras's callback, or None if it has too many axes."""
     weight = np.squeeze(np.asarray(weight, np.float64))
     if weight.ndim == 1:
         weight = weight[None, :, None, None]
@@ -40,11 +40,11 @@ def of_weight(weight):
 
 
 def counts(labels, outputs):
-    """(classes, classes): how many examples of the row's class were taken for the column's.
+    """(classes, classes): how many examples of the row's class were taken for the column's class.
 
     Args:
         labels: classes (B,) or (B, 1), or their probabilities (B, classes).
-        outputs: probabilities or logits (B, classes); or the probability of class 1 of two, (B, 1).
+        outputs: probabilities or logits (B, classes); or with two classes the probability of class 1, (B, 1).
 
     Raises:
         ValueError: for outputs of another form.
@@ -59,7 +59,7 @@ def counts(labels, outputs):
 
 
 def confusion(matrix, names):
-    """The matrix as uint8 (1, H, W, 3): a row for each true class, a column for each predicted one, shaded by its share."""
+    """The matrix as uint8 (1, H, W, 3): a row for each true class, a column for each predicted one, shaded by share."""
     font = ImageFont.load_default(FONT)
     wide = max(int(font.getlength(name)) for name in names) + 4
     left = top = wide + 3 * MARGIN + FONT
@@ -83,7 +83,7 @@ def confusion(matrix, names):
 
 
 def upright(text, length, font):
-    """Text that reads from below."""
+    """An image of `text` that reads upwards."""
     image = Image.new("RGB", (length, 18), "white")
     ImageDraw.Draw(image).text((0, 9), text, fill="black", font=font, anchor="lm")
     return image.rotate(90, expand=True)

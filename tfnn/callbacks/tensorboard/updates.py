@@ -1,4 +1,4 @@
-"""Values of single updates, measured in the graph into a ring of rows, which the host reads some hundreds at a time."""
+"""Measures values of single updates in the graph, into a ring of rows, of which the host reads some hundreds at a time."""
 
 import tensorflow as tf
 
@@ -6,12 +6,12 @@ ROWS = 1024
 
 
 class Updates:
-    """Loss, learning rate, gradient norm and means of each n-th update itself.
+    """The loss, learning rate, gradient norm and means of each n-th update itself.
 
-    An update's step is the count of updates once it is made, so that the first is 1.
+    The step of an update is the count of updates after it, so that the first is 1.
 
     Args:
-        every: n; None for none at all.
+        every: n, or None for no update.
         means: {name: `keras.metrics.Mean`}, whose value on the update is (Σ' − Σ)/(n' − n).
     """
 
@@ -25,7 +25,7 @@ class Updates:
         return [self.rows, self.sums]
 
     def measure(self, facts, squares):
-        """In the graph; `squares` gives the square of each gradient's norm."""
+        """Runs in the graph; `squares()` returns the square of each gradient's norm."""
         step = facts.update + 1
         sums = sums_of(self.means)
         added = tf.unstack(sums - self.sums)
@@ -42,18 +42,18 @@ class Updates:
             tf.cond(step % self.every == 0, record, lambda: None)
 
     def begin(self, step):
-        """Of a session, in which the host has read the values up to `step`."""
+        """Begins a session, in which the host has read the values up to `step`."""
         self.written = step
 
     def begin_epoch(self):
-        """Keras resets its metrics."""
+        """Sets the sums to 0, as Keras resets its metrics."""
         self.sums.assign(tf.zeros_like(self.sums))
 
     def until_full(self, step):
         return self.every * ROWS - (step - self.written)
 
     def read(self, step):
-        """[(step, {name: value})] of the updates that were made since the last reading; `step` of them are done."""
+        """[(step, {name: value})] of the updates since the last reading; `step` updates have been made."""
         due = range(self.written // self.every * self.every + self.every, step + 1, self.every)
         self.written = step
         if not due:
@@ -63,7 +63,7 @@ class Updates:
 
 
 def sums_of(means):
-    """(metrics, 2): Σ and n of each."""
+    """Σ and n of each metric, (metrics, 2)."""
     if not means:
         return tf.zeros([0, 2])
     return tf.stack([[tf.cast(tf.convert_to_tensor(v), tf.float32) for v in (m.total, m.count)] for m in means.values()])

@@ -1,4 +1,4 @@
-"""One update of each epoch, looked at closely: its gradients, and how far it moves the weights."""
+"""Watches one update of each epoch: its gradients, and how far it moves the weights."""
 
 import math
 
@@ -6,7 +6,7 @@ import tensorflow as tf
 
 
 class Watch:
-    """Keeps the gradients of the update numbered `at`, and compares the weights before and after it.
+    """Keeps the gradients of update number `at`, and compares the weights before and after it.
 
     Args:
         keep: whether to keep the gradients and steps themselves, not only their norms.
@@ -42,7 +42,7 @@ class Watch:
         return self.before is not None
 
     def end(self, histograms):
-        """What was found: squares of norms of the gradients, of the steps and of the weights, (weights,) each."""
+        """The findings: squares of the norms of gradients, steps and weights, (weights,) each."""
         found = {
             "gradients": self.squares.numpy(),
             "steps": squares([after - before for after, before in zip(self.weights, self.before)]).numpy(),
@@ -59,12 +59,12 @@ class Watch:
 
 
 def squares(tensors):
-    """(tensors,): |t|² of each, in float32."""
+    """|t|² of each tensor, in float32, (tensors,)."""
     return tf.stack([tf.reduce_sum(tf.square(tf.cast(tf.convert_to_tensor(t), tf.float32))) for t in tensors])
 
 
 def by_layer(names, squares):
-    """{layer: norm} from the names of its weights and the squares of their norms."""
+    """{layer: norm}, from the names of the weights and the squares of their norms."""
     sums = {}
     for name, square in zip(names, squares):
         layer = name.rpartition("/")[0] or name

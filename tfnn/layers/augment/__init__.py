@@ -1,8 +1,8 @@
 """Augmentation (lecture, section 7): more images out of few.
 
-All layers act with `training=True` alone, so `Dataset.map` must say it: `data.map(lambda x: augment(x, training=True))`.
-Keras's own layers act unless told otherwise, which is how `model.export` comes to serve images that were turned at random.
-Each image gets strengths of its own; in a `tfnn.random.scope` they are a function of it and of the layer's name.
+All layers act only with `training=True`, so `Dataset.map` has to pass it: `data.map(lambda x: augment(x, training=True))`.
+Keras's own layers act unless told otherwise, which is why `model.export` can end up serving images that are turned at random.
+Each image gets its own strengths; in a `tfnn.random.scope` they are a function of (seed, epoch, example).
 """
 
 from tfnn.layers.augment.augment import Augment

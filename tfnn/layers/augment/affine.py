@@ -1,4 +1,4 @@
-"""Matrices that say where each pixel of a picture comes from.
+"""Matrices that tell where each pixel of a picture comes from.
 
 A matrix (B, 3, 3) maps (x, y, 1) of an output pixel to (x, y, 1) of the source; x is the column, y the row, and the centre
 of the first pixel is (0, 0). So the matrix of "first A, then B" is `product(A, B)`.
@@ -10,13 +10,13 @@ import tensorflow as tf
 
 
 def affine(a, b, c, d, e, f):
-    """Rows (a b c), (d e f), (0 0 1) of tensors (B,) and numbers: (B, 3, 3)."""
+    """The matrix (B, 3, 3) with the rows (a b c), (d e f), (0 0 1), made of tensors (B,) and numbers."""
     zero = tf.zeros_like(a + b + c + d + e + f)
     return tf.reshape(tf.stack([zero + entry for entry in (a, b, c, d, e, f, 0.0, 0.0, 1.0)], axis=-1), [-1, 3, 3])
 
 
 def product(first, then):
-    """The matrix of two transforms in a row."""
+    """The matrix of two transforms, one after the other."""
     # no tf.matmul: TPUs round its operands to bfloat16 and GPUs to TF32, which moves the far corner by whole pixels
     return tf.reduce_sum(first[:, :, :, None] * then[:, None, :, :], axis=2)
 
@@ -27,7 +27,7 @@ def translation(dx, dy):
 
 
 def rotation(turns):
-    """About (0, 0), counter-clockwise as seen on the screen, where y points down; exact for quarters of a turn."""
+    """Turns about (0, 0), counter-clockwise as seen on the screen, where y points down; exact for quarters of a turn."""
     quarters = tf.round(4 * turns)
     rest = 2 * math.pi * (turns - quarters / 4)
     cos, sin = tf.cos(rest), tf.sin(rest)
@@ -38,12 +38,12 @@ def rotation(turns):
 
 
 def scaling(x, y):
-    """About (0, 0): the output's width spans `x` times as much of the source, so above 1 things become smaller."""
+    """Scales about (0, 0): the output's width spans `x` times as much of the source, so above 1 things become smaller."""
     return affine(x, 0.0, 0.0, 0.0, y, 0.0)
 
 
 def shear(x, y):
-    """About (0, 0): rows move by x pixels per row, columns by y pixels per column."""
+    """Shears about (0, 0): rows move by x pixels per row, columns by y pixels per column."""
     return affine(1.0, x, 0.0, y, 1.0, 0.0)
 
 
@@ -59,12 +59,12 @@ def about_centre(matrix, height, width):
 
 
 def inverse(matrix):
-    """Where each source pixel goes to."""
+    """The matrix that tells where each source pixel goes."""
     (a, b, c), (d, e, f) = (tf.unstack(matrix[:, row], axis=-1) for row in (0, 1))
     det = a * e - b * d
     return affine(e / det, -b / det, (b * f - c * e) / det, -d / det, a / det, (c * d - a * f) / det)
 
 
 def apply(matrix, points):
-    """`points` (B, N, 2) of (x, y), mapped."""
+    """Maps `points` (B, N, 2) of (x, y)."""
     return tf.reduce_sum(matrix[:, None, :2, :2] * points[:, :, None, :], axis=-1) + matrix[:, None, :2, 2]

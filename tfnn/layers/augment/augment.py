@@ -8,16 +8,16 @@ from tfnn.layers.augment.mixing import Mixing
 
 @keras.saving.register_keras_serializable("tfnn")
 class Augment(Augmentation):
-    """Layers of augmentation in a row, of which the geometric ones move each pixel once.
+    """Several augmentations, one after the other; the geometric ones share a single resampling.
 
     With A_k the matrix of the k-th geometric layer, from output to source pixels, M = A_1 A_2 ⋯ A_n is one matrix per image,
-    and one interpolation follows it. So pixels are blurred once and not n times, nothing that leaves the frame on the way is
-    lost, and it takes one nth of the time. Changes of colour, noise and erasing come after it, in their order.
+    followed by one interpolation. So pixels are blurred once instead of n times, nothing is lost that leaves the frame on
+    the way, and it takes one nth of the time. Changes of colour, noise and erasing follow in their order.
 
     Args:
         layers: a list of layers of this module. The geometric ones must agree on `interpolation`, `fill_mode` and
             `fill_value`.
-        seed: an int, for draws outside of a `tfnn.random.scope`; it stands for the seeds of `layers`.
+        seed: an int, for draws outside of a `tfnn.random.scope`; it replaces the seeds of `layers`.
 
     Raises:
         ValueError: for other layers, or for layers that do not agree.

@@ -1,4 +1,4 @@
-"""What all layers of augmentation share: shapes, dtypes, random numbers, when they act."""
+"""The base of all augmentation layers: shapes, dtypes, random numbers, and when they act."""
 
 import functools
 import math
@@ -16,8 +16,8 @@ from tfnn.layers.augment.transform import Transform
 class Augmentation(keras.layers.Layer):
     """Acts on images (B, H, W, C) or (H, W, C) with `training=True`, and leaves them as they are otherwise.
 
-    Integer images stay integer, rounded and kept in range, where Keras makes them float; floats come in the layer's compute
-    dtype. All numbers of a layer come from one draw.
+    Integer images stay integer, rounded and kept in range, whereas Keras makes them float; float images come in the layer's
+    compute dtype. All random numbers of a layer come from one draw.
     """
 
     def __init__(self, seed=None, **kwargs):
@@ -26,7 +26,7 @@ class Augmentation(keras.layers.Layer):
         self.seed_generator = keras.random.SeedGenerator(seed)
 
     def members(self):
-        return [self]  # from a method: Keras walks a layer's properties when it saves, and this one would never end
+        return [self]  # not a property: Keras walks a layer's properties when it saves, and this one would never end
 
     def call(self, images, training=False):
         if not training:
@@ -52,7 +52,7 @@ class Augmentation(keras.layers.Layer):
         return self.transform(shape, size, matrices, changes)
 
     def at_rest(self, images):
-        """What is served: the images themselves, but for crops, which take the middle."""
+        """The output without training: the images themselves, except for crops, which take the middle."""
         shape, (_, *size, channels) = sizes(images)
         matrices = []
         for member in self.members():
@@ -80,7 +80,7 @@ class Augmentation(keras.layers.Layer):
         return interpolation, *fill
 
     def check(self, height, width, channels):
-        """Raises ValueError for images that the layer cannot act on."""
+        """Raises ValueError for images that the layer cannot process."""
 
     def output_size(self, height, width):
         return height, width
@@ -102,7 +102,7 @@ class Augmentation(keras.layers.Layer):
 
 
 class Geometric(Augmentation):
-    """Moves pixels: `matrix(u, height, width)` of numbers u (B, count) in [0, 1) says where each comes from."""
+    """Moves pixels: `matrix(u, height, width)`, with numbers u (B, count) in [0, 1), tells where each comes from."""
 
     def __init__(self, interpolation, fill_mode, fill_value, seed=None, **kwargs):
         super().__init__(seed, **kwargs)
@@ -120,12 +120,12 @@ class Geometric(Augmentation):
         return config
 
     def resting(self, height, width):
-        """A list of the matrix that stands for this layer at test, empty where the layer leaves images as they are."""
+        """The matrix of this layer at test, in a list, which is empty where the layer leaves images as they are."""
         return []
 
 
 class Pixelwise(Augmentation):
-    """Changes values: `adjust(x, u)` of images x in units of the value range, 0 to 1, and numbers u (B, count) in [0, 1)."""
+    """Changes values by `adjust(x, u)`: images x scaled from the value range to 0..1, numbers u (B, count) in [0, 1)."""
 
     def __init__(self, value_range, seed=None, **kwargs):
         super().__init__(seed, **kwargs)
@@ -147,7 +147,7 @@ def check_rgb(layer, channels):
 
 
 def sizes(images):
-    """The static shape, and [B, H, W, C] with tensors for what is unknown."""
+    """The static shape, and [B, H, W, C] with tensors in place of unknown sizes."""
     if isinstance(images, dict):
         raise ValueError(f"images must be a tensor, got a dict of {sorted(images)}: draw(images) moves masks and boxes, too")
     images = tf.convert_to_tensor(images)
@@ -163,10 +163,10 @@ def check_shape(shape):
 
 
 def compiled(function):
-    """`function` under XLA, which fuses the look-up and what leads to it: six times as fast on a CPU.
+    """`function` under XLA, which fuses the look-up with the computation before it: six times as fast on a CPU.
 
-    Compiled once for each shape of batch. Not in eager mode, where each call would compile anew, nor under several replicas,
-    where XLA fails on CPUs.
+    It is compiled once for each shape of batch. It is not compiled in eager mode, where each call would compile anew, nor
+    under several replicas, where XLA fails on CPUs.
     """
     if tf.executing_eagerly() or tf.distribute.get_strategy().num_replicas_in_sync > 1:
         return function

@@ -1,4 +1,4 @@
-"""Beta(α, α) from a uniform number, in operations that every device has: stateless gamma has no TPU kernel."""
+"""Draws from Beta(α, α) with operations that every device has; TensorFlow's stateless gamma has no TPU kernel."""
 
 import functools
 
@@ -12,7 +12,7 @@ POINTS = 1024
 def half_quantiles(alpha):
     """r(v) = (2 F⁻¹(v/2))^α at POINTS + 1 equidistant v in [0, 1], float32, where F is the distribution of Beta(α, α).
 
-    r is nearly straight in v, so few points hold it: F(q) ∝ ∫₀^q t^(α−1) (1−t)^(α−1) dt is about q^α near 0. The integral
+    r is nearly linear in v, so that few points suffice: F(q) ∝ ∫₀^q t^(α−1) (1−t)^(α−1) dt is about q^α near 0. The integral
     is taken over s = (2t)^p with p = min(α, 1), which removes the pole that t^(α−1) has at 0 for α < 1.
     """
     p = min(alpha, 1.0)
@@ -24,7 +24,7 @@ def half_quantiles(alpha):
 
 
 def beta(u, alpha):
-    """λ ~ Beta(α, α) of uniform u in [0, 1): the quantile F⁻¹(u), float32.
+    """λ ~ Beta(α, α) from uniform u in [0, 1): the quantile F⁻¹(u), float32.
 
     F⁻¹(u) = ½ r^(1/α) for u ≤ ½, and 1 − F⁻¹(1 − u) above, by symmetry. The error is below 1e-5 in λ for α ≤ 1, and for
     1 ≤ α ≤ 100 below 2e-4 in F(λ), the distribution.

@@ -11,8 +11,8 @@ class RandomBrightness(Pixelwise):
     """x + U · (high − low), with U uniform, one for each image.
 
     Args:
-        factor: f for U of [−|f|, |f|], or a pair (lower, upper); from −1 (black) to 1 (white).
-        value_range: (low, high) of the pixels; outputs are kept within.
+        factor: a number f, for U in [−|f|, |f|], or a pair (lower, upper); from −1 (black) to 1 (white).
+        value_range: (low, high) of the pixels; outputs are kept within it.
         seed: an int, for draws outside of a `tfnn.random.scope`.
 
     Raises:

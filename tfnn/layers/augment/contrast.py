@@ -14,9 +14,9 @@ class RandomContrast(Pixelwise):
     """(x − m) U + m, with m the mean of each channel of each image and U uniform, one for each image.
 
     Args:
-        factor: f for U of [1 − f, 1 + f], or a pair for [1 − lower, 1 + upper]; from 0 to 1. (With a single f, Keras 3.15
-            draws from [1, 1 + f], against its own documentation.)
-        value_range: (low, high) of the pixels; outputs are kept within.
+        factor: a number f, for U in [1 − f, 1 + f], or a pair, for [1 − lower, 1 + upper]; from 0 to 1.
+            (With a single f, Keras 3.15 draws from [1, 1 + f], against its own documentation.)
+        value_range: (low, high) of the pixels; outputs are kept within it.
         seed: an int, for draws outside of a `tfnn.random.scope`.
 
     Raises:

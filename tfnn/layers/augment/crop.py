@@ -3,27 +3,28 @@
 import keras
 import tensorflow as tf
 
+from tfnn.checks import integer
 from tfnn.layers.augment import affine
 from tfnn.layers.augment.base import Geometric
-from tfnn.layers.augment.limits import integer
 
 
 @keras.saving.register_keras_serializable("tfnn")
 class RandomCrop(Geometric):
-    """A window of height × width pixels at a random place of each image, which may be padded first.
+    """Cuts a window of height × width pixels at a random place of each image, which may be padded first.
 
     `RandomCrop(32, 32, padding=4, fill_mode="constant")` is the augmentation of CIFAR-10 in He et al. 2016
-    (arXiv:1512.03385, section 4.2). Keras's layer takes the same window for a whole batch, and resizes the whole image at
-    test; this one takes the middle, at the scale of training.
+    (arXiv:1512.03385, section 4.2). Keras's layer takes the same window for a whole batch, and at test it resizes the
+    whole image; this one takes the middle, at the scale of training.
 
     Args:
-        height, width: of the output, in pixels.
+        height, width: the size of the output, in pixels.
         seed: an int, for draws outside of a `tfnn.random.scope`.
-        padding: pixels on each side before cropping.
-        fill_mode, fill_value: of the padding, as in `RandomTranslation`.
+        padding: the pixels that are added on each side before cropping.
+        fill_mode, fill_value: what the padding holds, as in `RandomTranslation`.
 
     Raises:
-        ValueError: for sizes or a padding that are no such integers, or images that are smaller than the window.
+        ValueError: for sizes that are not positive integers, a padding that is not an integer of at least 0, or images that
+            are smaller than the window.
 
     Example:
         >>> images = tfnn.layers.RandomCrop(28, 28)(images, training=True)

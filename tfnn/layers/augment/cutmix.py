@@ -30,22 +30,22 @@ def boxes(lam, centre_y, centre_x, height, width):
 class CutMix(Mixing):
     """x̃ = M ⊙ x_i + (1 − M) ⊙ x_j, ỹ = λ y_i + (1 − λ) y_j (arXiv:1905.04899, eq. 1): a box of x_j is pasted into x_i.
 
-    The box has a share 1 − λ of the image, λ ~ Beta(α, α), and a uniform centre (eq. 2). What stands out over the border
-    is cut off, and the labels then mix by the share of pixels that were really pasted, as in the authors' program. Example
-    j is the one before i in the micro-batch, and each pair has a box of its own, as in `MixUp`. Masks, which are labels
-    or weights (B, H, W) or (B, H, W, C) of each pixel, are cut with the same boxes and keep their integers; all other
-    labels and sample weights mix by λ.
+    The box covers a share 1 − λ of the image, λ ~ Beta(α, α), and has a uniform centre (eq. 2). It is cut off at the border
+    of the image, and the labels mix by the share of pixels that were really pasted, as in the authors' program. Example j is
+    the one before i in the micro-batch, and each pair has its own box, as in `MixUp`. Masks, which are labels or weights
+    (B, H, W) or (B, H, W, C) of each pixel, are cut with the same boxes and keep their integers; all other labels and sample
+    weights mix by λ.
 
-    Keras's CutMix draws λ uniformly between 0 and its `factor`, which has no counterpart in the paper; its default is
-    this one's, Beta(1, 1).
+    Keras's CutMix draws λ uniformly between 0 and its `factor`, which has no counterpart in the paper; with its default it
+    draws as this layer does with its own, from Beta(1, 1).
 
     Args:
         alpha: α > 0; 1 in the paper.
-        seed: an int for use outside `tfnn.fit`, which brings its own.
+        seed: an int, for use outside `tfnn.fit`, which has its own seed.
 
     Raises:
-        ValueError: for an alpha that is not positive; when called without labels, with integers that are not one-hot, with
-            inputs that are no images, or with masks of another size.
+        ValueError: for an alpha that is not positive; when called without labels, with integer labels that are not one-hot,
+            with inputs that are not images, or with masks of another size.
 
     Example:
         >>> model.compile("adam", "categorical_crossentropy", metrics=["accuracy"])

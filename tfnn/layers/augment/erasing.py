@@ -9,7 +9,7 @@ from tfnn.layers.augment.limits import always, between, limits
 
 
 def inside(share, place, length):
-    """Which of `length` positions a run covers: `share` of them, rounded, at the `place`-th (0 to 1) of all whole starts."""
+    """Which of `length` positions a run of a `share` of them covers, rounded; `place` (0 to 1) chooses among its starts."""
     length = tf.cast(length, tf.float32)
     run = tf.round(share * length)
     start = tf.floor(place * (length - run + 1))
@@ -21,16 +21,16 @@ def inside(share, place, length):
 class RandomErasing(Pixelwise):
     """Covers a rectangle of each image with random pixels or a colour (Zhong et al. 2020, arXiv:1708.04896, algorithm 1).
 
-    Sides √S₁ · H and √S₂ · W, rounded, with S uniform, as in Keras, whose argument for it is `scale`; the paper draws area
-    and aspect ratio. With `fill_value=0` it is cutout (DeVries & Taylor 2017, arXiv:1708.04552), always whole.
-    Masks, boxes and points do not change.
+    The sides are √S₁ · H and √S₂ · W, rounded, with S₁ and S₂ uniform within `scale`, as in Keras; the paper draws area and
+    aspect ratio. With `fill_value=0` it is cutout (DeVries & Taylor 2017, arXiv:1708.04552), but always wholly inside the
+    image. Masks, boxes and points do not change.
 
     Args:
-        factor: probability that an image is covered; of a pair (lower, upper) each image draws its own. (Of a single number
-            f, Keras 3.15 makes the pair (0, f): an f of 1 covers every other image.)
-        scale: limits of S, a number or a pair, from 0 to 1: the covered share of the area.
+        factor: the probability that an image is covered; from a pair (lower, upper) each image draws its own. (Keras 3.15
+            reads a single number f as the pair (0, f), so that 1 covers only every other image.)
+        scale: the limits of S, a number or a pair, from 0 to 1: the covered share of the area.
         fill_value: a number, or one for each channel. None draws each pixel uniformly from the value range, as in the paper
-            (Keras: a normal distribution that is cut off at the range).
+            (Keras draws from a normal distribution that is cut off at the range).
         value_range: (low, high) of the pixels.
         seed: an int, for draws outside of a `tfnn.random.scope`.
 

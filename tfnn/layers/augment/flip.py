@@ -11,8 +11,8 @@ from tfnn.layers.augment.base import Geometric
 class RandomFlip(Geometric):
     """Reflects each image with probability ½: x → W − 1 − x, y → H − 1 − y.
 
-    With `mode="horizontal_and_vertical"` the two are drawn apart; Keras 3.15 ties them, so that it turns an image by half a
-    turn or not at all.
+    With `mode="horizontal_and_vertical"` the two are drawn independently; Keras 3.15 ties them together, so that it turns an
+    image by half a turn or not at all.
 
     Args:
         mode: "horizontal" (left and right change places), "vertical" or "horizontal_and_vertical".

@@ -10,7 +10,7 @@ from tfnn.layers.augment.limits import always, between, limits
 
 
 def normals(u):
-    """As many normal numbers as `u` (B, 2n) has uniform ones in [0, 1) (Box & Muller 1958); none beyond 5.8 deviations."""
+    """Turns uniform numbers `u` (B, 2n) in [0, 1) into as many normal ones (Box & Muller 1958), none beyond 5.8 σ."""
     u, v = tf.split(u, 2, axis=1)
     radius, angle = tf.sqrt(-2 * tf.math.log1p(-u)), 2 * math.pi * v
     return tf.concat([radius * tf.cos(angle), radius * tf.sin(angle)], axis=1)
@@ -18,13 +18,13 @@ def normals(u):
 
 @keras.saving.register_keras_serializable("tfnn")
 class RandomGaussianNoise(Pixelwise):
-    """x + σ · (high − low) · N(0, 1), with noise of its own for each pixel and channel.
+    """x + σ · (high − low) · N(0, 1), with independent noise for each pixel and channel.
 
-    `keras.layers.GaussianNoise` has one σ, in units of the inputs; this one is fit for pixels of any range.
+    `keras.layers.GaussianNoise` has one σ, in the unit of its inputs; here σ fits pixels of any range.
 
     Args:
-        stddev: σ as a share of the value range, from 0 to 1; of a pair (lower, upper) each image draws its own.
-        value_range: (low, high) of the pixels; outputs are kept within.
+        stddev: σ as a share of the value range, from 0 to 1; from a pair (lower, upper) each image draws its own.
+        value_range: (low, high) of the pixels; outputs are kept within it.
         seed: an int, for draws outside of a `tfnn.random.scope`.
 
     Raises:

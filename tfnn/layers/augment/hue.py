@@ -8,18 +8,18 @@ from tfnn.layers.augment.limits import between, from_zero, limits
 
 
 def rotate_hue(x, turns):
-    """HSV's H ← H + turns (mod 1) of RGB x in [0, 1]."""
+    """Sets H ← H + turns (mod 1) in HSV, for RGB x in [0, 1]."""
     hue, saturation, value = tf.unstack(tf.image.rgb_to_hsv(x), axis=-1)
     return tf.image.hsv_to_rgb(tf.stack([(hue + turns) % 1.0, saturation, value], axis=-1))
 
 
 @keras.saving.register_keras_serializable("tfnn")
 class RandomHue(Pixelwise):
-    """Turns the hue of HSV by ± U/2 of the colour circle, with U uniform, one for each image.
+    """Turns the hue in HSV by ± U/2 of the colour circle, with U uniform, one for each image.
 
     Args:
-        factor: f for U of [0, f], or a pair (lower, upper); from 0 to 1, where red may become cyan.
-        value_range: (low, high) of the pixels; outputs are kept within.
+        factor: a number f, for U in [0, f], or a pair (lower, upper); from 0 to 1, where red may become cyan.
+        value_range: (low, high) of the pixels; outputs are kept within it.
         seed: an int, for draws outside of a `tfnn.random.scope`.
 
     Raises:

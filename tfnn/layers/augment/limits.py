@@ -1,10 +1,10 @@
-"""Ranges that random strengths are drawn from."""
+"""The ranges from which random strengths are drawn."""
 
 import numbers
 
 
 def limits(name, factor, low, high, spread):
-    """(lower, upper) of a pair, or of a number by `spread`; ValueError outside of [low, high]."""
+    """(lower, upper) from a pair, or from a number by way of `spread`; raises ValueError outside of [low, high]."""
     try:
         pair = spread(factor) if isinstance(factor, numbers.Real) else tuple(factor)
         lower, upper = sorted(float(bound) for bound in pair)
@@ -13,12 +13,6 @@ def limits(name, factor, low, high, spread):
     if not (low <= lower and upper <= high):
         raise ValueError(f"{name}={factor} must be a number or a pair of two, from {low} to {high}")
     return lower, upper
-
-
-def integer(name, value, low):
-    if not isinstance(value, numbers.Integral) or value < low:
-        raise ValueError(f"{name}={value} must be an integer of at least {low}")
-    return value
 
 
 def symmetric(factor):
@@ -34,6 +28,6 @@ def always(factor):
 
 
 def between(pair, u):
-    """Uniform numbers `u` of [0, 1), stretched over `pair`."""
+    """Stretches uniform numbers `u` in [0, 1) over `pair`."""
     lower, upper = pair
     return lower + (upper - lower) * u

@@ -1,16 +1,14 @@
-"""What MixUp and CutMix share: pairs of examples, λ for each pair, labels that become mixtures."""
-
-import math
-import numbers
+"""The common part of MixUp and CutMix: pairs of examples, a λ for each pair, labels that become mixtures."""
 
 import keras
 import tensorflow as tf
 
 from tfnn import random
+from tfnn.checks import positive
 
 
 def partner(a):
-    """To each example the one before it in the batch, to the first the last."""
+    """The partner of each example is the one before it in the batch; that of the first is the last."""
     return tf.concat([a[-1:], a[:-1]], 0)
 
 
@@ -34,9 +32,7 @@ class Mixing(keras.layers.Layer):
 
     def __init__(self, alpha, seed=None, **kwargs):
         super().__init__(**kwargs)
-        if not isinstance(alpha, numbers.Real) or not 0 < alpha < math.inf:
-            raise ValueError(f"alpha={alpha} must be positive and finite")
-        self.alpha, self.seed = alpha, seed
+        self.alpha, self.seed = positive("alpha", alpha), seed
         self.seed_generator = keras.random.SeedGenerator(seed)
 
     def uniforms(self, images, count):

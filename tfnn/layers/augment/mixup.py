@@ -11,19 +11,20 @@ from tfnn.layers.augment.mixing import Mixing, mixture
 class MixUp(Mixing):
     """x̃ = λ x_i + (1 − λ) x_j, ỹ = λ y_i + (1 − λ) y_j, λ ~ Beta(α, α) (arXiv:1710.09412, section 2).
 
-    Example j is the one before i in the micro-batch (before the first the last): shuffling makes it a random one, and a
-    batch of one stays as it is. Each pair has a λ of its own, as in Keras, where the authors' program draws one for the
-    batch: so λ is a function of (seed, epoch, example), however the batch is split. Sample weights mix like labels.
+    Example j is the one before i in the micro-batch (for the first it is the last): shuffling makes it a random one, and a
+    batch of one stays as it is. Each pair has its own λ, as in Keras; the authors' program draws one for the whole batch. So
+    λ is a function of (seed, epoch, example), however the batch is split. Sample weights mix like labels.
 
-    Under `tfnn.fit(..., augment=MixUp())` integer labels become one-hot; compile with "categorical_crossentropy". As a
-    layer it takes a dict of `images`, float or one-hot `labels`, and what else has the examples first.
+    Under `tfnn.fit(..., augment=MixUp())` integer labels become one-hot, so compile with "categorical_crossentropy". When
+    called as a layer it takes a dict of `images`, float or one-hot `labels`, and other tensors with the examples first.
 
     Args:
         alpha: α > 0; 0.1 to 0.4 on ImageNet, 1 on CIFAR-10 (sections 3.1, 3.2). Small values mix little.
-        seed: an int for use outside `tfnn.fit`, which brings its own.
+        seed: an int, for use outside `tfnn.fit`, which has its own seed.
 
     Raises:
-        ValueError: for an alpha that is not positive; when called without labels, or with integers that are not one-hot.
+        ValueError: for an alpha that is not positive; when called without labels, or with integer labels that are not
+            one-hot.
 
     Example:
         >>> model.compile("adam", "categorical_crossentropy", metrics=["accuracy"])

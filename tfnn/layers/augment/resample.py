@@ -1,14 +1,14 @@
-"""The gather sampler: one look-up of each output pixel's source, in operations that compile for CPU, GPU and TPU.
+"""Looks up the source of each output pixel once, in operations that compile for CPU, GPU and TPU.
 
-`ImageProjectiveTransformV3`, which Keras's layers use, has no XLA kernel; this is also several times as fast.
+`ImageProjectiveTransformV3`, which Keras's layers use, has no XLA kernel; this sampler is also several times as fast.
 """
 
 import tensorflow as tf
 
 INTERPOLATIONS = "bilinear", "nearest"
 
-# Positions i outside of n pixels, as floats: XLA's integer remainder takes as long as all the rest. The half keeps the
-# quotient clear of whole numbers, where rounding could tip it.
+# Where a position i outside of the n pixels is read instead. Positions are floats, as XLA's integer remainder takes as long
+# as all the rest. The half in `wrap` keeps the quotient away from whole numbers, where rounding could tip it over.
 FILLS = {
     "constant": lambda i, n: tf.clip_by_value(i, 0.0, n - 1),
     "nearest": lambda i, n: tf.clip_by_value(i, 0.0, n - 1),  # a a a | a b c | c c c
@@ -26,10 +26,10 @@ def fold(i, n):
 
 
 def resample(images, matrix, size, interpolation, fill_mode, fill_value):
-    """The picture of `images` (B, H, W, C) under `matrix` (B, 3, 3), which maps output pixels to source pixels.
+    """Transforms `images` (B, H, W, C) by `matrix` (B, 3, 3), which maps output pixels to source pixels.
 
-    Bilinear: Σ over the four pixels around (x, y) of (1 − |x − x_i|)(1 − |y − y_i|) · pixel_i. Outside of the image, pixels
-    are those of FILLS; `constant` gives `fill_value` to each of the four that lies outside, as TensorFlow's kernel does.
+    Bilinear: Σ over the four pixels around (x, y) of (1 − |x − x_i|)(1 − |y − y_i|) · pixel_i. Pixels outside of the image
+    are read as FILLS says; with `constant` each of the four that lies outside has `fill_value`, as in TensorFlow's kernel.
 
     Returns:
         (B, *size, C), float32 for bilinear and the dtype of `images` for nearest.

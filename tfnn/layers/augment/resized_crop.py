@@ -5,25 +5,27 @@ import math
 import keras
 import tensorflow as tf
 
+from tfnn.checks import integer
 from tfnn.layers.augment import affine
 from tfnn.layers.augment.base import Geometric
-from tfnn.layers.augment.limits import between, integer, limits
+from tfnn.layers.augment.limits import between, limits
 
 
 @keras.saving.register_keras_serializable("tfnn")
 class RandomResizedCrop(Geometric):
-    """A window of random area, aspect ratio and place of each image, resized to height × width pixels.
+    """Cuts a window of random area, aspect ratio and place from each image, and resizes it to height × width pixels.
 
-    Area S·H·W and ratio r = width / height with S uniform and log r uniform: the window is √(S H W r) × √(S H W / r), cut to
-    the image where it is longer (Szegedy et al. 2015, arXiv:1409.4842, section 6; torchvision draws anew instead). At test
-    it is the largest window in the middle with the aspect ratio of the output.
+    The area is S·H·W and the ratio r = width / height, with S and log r uniform: the window is √(S H W r) × √(S H W / r), cut
+    to the image where it is longer (Szegedy et al. 2015, arXiv:1409.4842, section 6; torchvision draws anew instead). At
+    test it is the largest window in the middle with the aspect ratio of the output.
 
-    The sampler reads four pixels around each source: images much larger than height × width should be made smaller before.
+    The sampler reads only the four pixels around each source position, so make images that are much larger than
+    height × width smaller beforehand.
 
     Args:
-        height, width: of the output, in pixels.
-        scale: pair, limits of the share S of the area, above 0 and up to 1.
-        ratio: pair, limits of r, positive.
+        height, width: the size of the output, in pixels.
+        scale: a pair, the limits of the share S of the area, above 0 and up to 1.
+        ratio: a pair, the limits of r, positive.
         interpolation: "bilinear" or "nearest".
         seed: an int, for draws outside of a `tfnn.random.scope`.
 

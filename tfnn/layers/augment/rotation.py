@@ -12,7 +12,7 @@ class RandomRotation(Geometric):
     """Turns each image about its centre by 2πU, counter-clockwise, with U uniform; exact for quarters of a turn.
 
     Args:
-        factor: a share f of a full turn, U of [−|f|, |f|], or a pair (lower, upper); from −1 to 1.
+        factor: a share f of a full turn, for U in [−|f|, |f|], or a pair (lower, upper); from −1 to 1.
         fill_mode, interpolation, seed, fill_value: as in `RandomTranslation`.
 
     Raises:

@@ -8,9 +8,9 @@ from tfnn.layers.augment.limits import between, from_zero, limits
 
 
 def saturate(x, factor):
-    """HSV's S ← min(factor · S, 1) of RGB x in [0, 1], with H and V kept.
+    """Sets S ← min(factor · S, 1) in HSV and keeps H and V, for RGB x in [0, 1].
 
-    V = max x, S = (V − min x)/V, and V − x_c is S times a term of H and V alone: so it suffices to scale V − x_c.
+    V = max x, S = (V − min x)/V, and V − x_c is S times a term of H and V alone, so that it suffices to scale V − x_c.
     """
     value, least = tf.reduce_max(x, -1, keepdims=True), tf.reduce_min(x, -1, keepdims=True)
     grey = value == least
@@ -20,12 +20,12 @@ def saturate(x, factor):
 
 @keras.saving.register_keras_serializable("tfnn")
 class RandomSaturation(Pixelwise):
-    """Multiplies the saturation of HSV by U / (1 − U), up to full, with U uniform, one for each image.
+    """Multiplies the saturation in HSV by U / (1 − U), up to full saturation, with U uniform, one for each image.
 
     Args:
-        factor: f for U of [0, f], or a pair (lower, upper); 0 is grey, 0.5 leaves images, 1 is full saturation.
-        value_range: (low, high) of the pixels; outputs are kept within. (Keras 3.15 takes S for a pixel of that range, so
-            that with its default S grows beyond 1.)
+        factor: a number f, for U in [0, f], or a pair (lower, upper); 0 is grey, 0.5 changes nothing, 1 is full saturation.
+        value_range: (low, high) of the pixels; outputs are kept within it. (Keras 3.15 clips S to that range, as if it were
+            a pixel, so that with its default S grows beyond 1.)
         seed: an int, for draws outside of a `tfnn.random.scope`.
 
     Raises:

@@ -10,12 +10,12 @@ from tfnn.layers.augment.limits import between, from_zero, limits
 
 @keras.saving.register_keras_serializable("tfnn")
 class RandomShear(Geometric):
-    """Source of (x, y): (x ± U_x y, y ± U_y x), with U uniform and each sign at random; the first pixel stays, as in Keras.
+    """Takes the pixel at (x, y) from (x ± U_x y, y ± U_y x), with U uniform and each sign drawn at random.
 
-    Keras draws one sign for both axes.
+    The first pixel stays in its place, as in Keras, which draws one sign for both axes.
 
     Args:
-        x_factor, y_factor: f for U of [0, f], or a pair (lower, upper); pixels per pixel, from 0 to 1.
+        x_factor, y_factor: a number f, for U in [0, f], or a pair (lower, upper); in pixels per pixel, from 0 to 1.
         interpolation, fill_mode, fill_value, seed: as in `RandomTranslation`.
 
     Raises:

@@ -1,4 +1,4 @@
-"""One draw, to be applied to images and to what belongs to them."""
+"""One draw of an augmentation, to be applied to images and to their masks, points and boxes."""
 
 import tensorflow as tf
 
@@ -7,12 +7,13 @@ from tfnn.layers.augment.resample import resample
 
 
 class Transform:
-    """What `draw` of an augmentation layer gives: the same random numbers for images, masks, points and boxes.
+    """The result of an augmentation layer's `draw`: the same random numbers for images, masks, points and boxes.
 
     Points and boxes are in pixels of a plane where the image covers [0, W] × [0, H]: the pixel in row i and column j has
     its centre at (x, y) = (j + ½, i + ½). They follow the picture, not its mirrored or repeated copies outside of it.
 
-    Under `tfnn.fit(..., augment=)` masks move by themselves; boxes and points as labels do with an object such as this:
+    Under `tfnn.fit(..., augment=)` masks move by themselves. Boxes and points that are labels need an object with a method
+    `augment_batch`:
 
     Example:
         >>> flip = tfnn.layers.RandomFlip()
@@ -39,7 +40,7 @@ class Transform:
         return self.like_input(self.with_shape(tf.cast(outputs, images.dtype), images.shape[-1]))
 
     def masks(self, masks, fill_value=0):
-        """Labels of pixels, (B, H, W) or (B, H, W, C), by the nearest pixel; `fill_value` labels what a constant fills."""
+        """Labels of pixels, (B, H, W) or (B, H, W, C), from the nearest pixel; `fill_value` is the label of constant fills."""
         masks = tf.convert_to_tensor(masks)
         flat = masks.shape.rank == len(self.shape) - 1
         masks = self.batch_of("masks", masks[..., None] if flat else masks)

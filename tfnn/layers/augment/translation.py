@@ -13,13 +13,13 @@ class RandomTranslation(Geometric):
     """Moves each image by (U_x · W, U_y · H) pixels, right and down, with U uniform.
 
     Args:
-        height_factor, width_factor: a share f of the image's height or width, U of [−|f|, |f|], or a pair (lower, upper);
-            each from −1 to 1.
+        height_factor, width_factor: a share f of the image's height or width, for U in [−|f|, |f|], or a pair (lower,
+            upper); each from −1 to 1.
         fill_mode: what lies outside of the image: "reflect" (c b a | a b c), "wrap" (a b c | a b c), "nearest" (a a a | a b c)
             or "constant".
         interpolation: "bilinear" or "nearest".
         seed: an int, for draws outside of a `tfnn.random.scope`.
-        fill_value: the pixels of `fill_mode="constant"`.
+        fill_value: the value of pixels that `fill_mode="constant"` fills.
 
     Raises:
         ValueError: for an argument outside of its range.

@@ -12,8 +12,8 @@ class RandomZoom(Geometric):
     """Scales each image about its centre: the output's height spans 1 + U of the source's, with U uniform.
 
     Args:
-        height_factor: f for U of [−|f|, |f|], or a pair (lower, upper), above −1 and up to 1. Positive values zoom out: things
-            become smaller.
+        height_factor: a number f, for U in [−|f|, |f|], or a pair (lower, upper), above −1 and up to 1. Positive values zoom
+            out: things become smaller.
         width_factor: the same for the width. None keeps the aspect ratio.
         fill_mode, interpolation, seed, fill_value: as in `RandomTranslation`.
 

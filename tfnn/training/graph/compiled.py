@@ -174,15 +174,15 @@ class Compiled:
 
     def learning_rate(self, run):
         """That of the next update, float32."""
-        with self.learning_rate_in(run):
+        with self.learning_rate_of(run):
             return tf.cast(tf.convert_to_tensor(optimizers_of(self.optimizer)[0].learning_rate), tf.float32)
 
     def apply(self, gradients, run):
-        with self.learning_rate_in(run):
+        with self.learning_rate_of(run):
             self.optimizer.apply(gradients, self.weights)
 
     @contextlib.contextmanager
-    def learning_rate_in(self, run):
+    def learning_rate_of(self, run):
         """Updates inside are made at the learning rate times `run.learning_rate_scale`; schedules have `run` as clock."""
         with contextlib.ExitStack() as stack:
             for optimizer in optimizers_of(self.optimizer):

@@ -27,10 +27,12 @@ import warnings
 import ml_dtypes  # noqa: F401  makes np.dtype("bfloat16") known
 import numpy as np
 
+from tfnn.locks import lock
+
 FORMAT = 1
 NAME = re.compile(r"update-(\d{8,})")
 WRITING, REPLACED, REMOVED = ".writing-", ".replaced-", ".removed-"
-ARRAYS, META, MANIFEST = "arrays.bin", "meta.json", "manifest.json"
+ARRAYS, META, MANIFEST, LOCK = "arrays.bin", "meta.json", "manifest.json", ".lock"
 
 
 class Damaged(ValueError):
@@ -95,7 +97,7 @@ def write(directory, name, arrays, meta):
     step = "make the directory"
     try:
         directory.mkdir(parents=True, exist_ok=True)
-        with lock(directory):
+        with lock(directory / LOCK):
             tidy(directory)
             new = directory / f"{WRITING}{name}"
             try:
@@ -129,7 +131,7 @@ def make(directory):
     directory = pathlib.Path(directory)
     try:
         directory.mkdir(parents=True, exist_ok=True)
-        with lock(directory):
+        with lock(directory / LOCK):
             (directory / f"{WRITING}nothing").mkdir(exist_ok=True)
             (directory / f"{WRITING}nothing").rmdir()
     except OSError as error:
@@ -206,7 +208,7 @@ def prune(path, max_to_keep, keep=()):
     path = pathlib.Path(path)
     if max_to_keep is None:
         return
-    with lock(path.parent):
+    with lock(path.parent / LOCK):
         earlier = [name for name in in_order(os.listdir(path.parent)) if update_of(name) < update_of(path)]
         for name in earlier[: max(0, len(earlier) - max_to_keep + 1)]:
             if name not in keep:
@@ -216,22 +218,6 @@ def prune(path, max_to_keep, keep=()):
 
 
 # Left-overs ----------------------------------------------------------------------------------------------------------
-
-
-@contextlib.contextmanager
-def lock(directory, wait=True):
-    """Holds the lock of `directory`. Gives whether it is held: not, where another process has it and `wait` is false."""
-    with open(directory / ".lock", "ab") as file:
-        try:
-            import fcntl  # not on Windows
-
-            fcntl.flock(file, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
-        except BlockingIOError:
-            yield False
-            return
-        except (ImportError, OSError):
-            pass  # a file system without locks
-        yield True
 
 
 def tidy(directory):
@@ -320,9 +306,9 @@ def newest(directory):
     """
     directory = pathlib.Path(directory)
     names(directory)
-    if (directory / ".lock").exists():
-        with contextlib.suppress(OSError), lock(directory, wait=False) as held:  # OSError: it is only to be read
-            if held:
+    if (directory / LOCK).exists():
+        with contextlib.suppress(OSError), lock(directory / LOCK, wait=False) as held:  # OSError: it is only to be read
+            if held is not False:
                 tidy(directory)
     for name in reversed(names(directory)):
         try:

@@ -4,6 +4,7 @@ import math
 
 import keras
 
+from tfnn.checks import int32
 from tfnn.data.dataset import Part
 from tfnn.data.files import ImageFiles
 from tfnn.data.growable import Growable
@@ -48,7 +49,7 @@ def source_of(
     rows = tensors.count(data)
     if batch_size is None:
         batch_size = math.ceil(rows / steps) if steps else 32
-    batch_size = tensors.integer("batch_size", batch_size, low=1)
+    batch_size = int32("batch_size", batch_size, low=1)
     if any(isinstance(a, ImageFiles) for a in keras.tree.flatten(data)):
         return FileStream(data, batch_size, shuffle, seed)
     if any(isinstance(a, tensors.OF_ROWS) for a in keras.tree.flatten(data)):

@@ -12,16 +12,6 @@ LARGE = 2**24  # bytes
 OF_ROWS = tf.RaggedTensor, tf.SparseTensor  # arrays that have examples, but no dense form
 
 
-def integer(name, value, low=0):
-    try:
-        whole = not isinstance(value, bool) and int(value) == value and low <= value < 2**31
-    except (TypeError, ValueError, OverflowError):  # of None, text, and what is infinite
-        whole = False
-    if not whole:
-        raise ValueError(f"{name}={value!r} must be an integer of at least {low} and below 2**31")
-    return int(value)
-
-
 def is_stream(x):
     """Whether x is a source of batches, in place of arrays."""
     kinds = tf.data.Dataset, keras.utils.PyDataset, types.GeneratorType
