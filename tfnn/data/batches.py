@@ -43,7 +43,7 @@ def batches(data, batch_size=None):
         yield from map(x_of, data)
     elif isinstance(data, keras.utils.PyDataset):
         if data.num_batches is None:
-            raise ValueError(f"{type(data).__name__} tells no number of batches; a pass over it needs one that ends")
+            raise ValueError(f"{type(data).__name__} has no number of batches; a pass over it needs one that ends")
         yield from (x_of(data[index]) for index in range(data.num_batches))
     elif hasattr(data, "__next__"):
         yield from map(x_of, data)

@@ -179,7 +179,7 @@ class Examples:
         self.chunks, self.held = iter(self.dataset.batch(self.chunk)), None
 
     def sample(self, index):
-        """Zeros shaped like a batch, for reading one would change a shuffled dataset's order. Open lengths are `index` + 1."""
+        """Zeros shaped like a batch: reading a real one would change a dataset's shuffled order. Open lengths: `index` + 1."""
         zeros = lambda spec: tf.zeros([1, *(index + 1 if size is None else size for size in spec.shape)], spec.dtype)
         return tuple_of(tf.nest.map_structure(zeros, self.dataset.element_spec))
 

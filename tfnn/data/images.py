@@ -63,7 +63,7 @@ def check_counts(labels, digests, class_names):
         few = [f"{name}: {count} different images" for name, count in zip(class_names, counts) if count < 3]
         raise ValueError(f"{named(few)}; a class needs at least 3 that can be read, and copies count once")
     if (count := len(set(digests))) < FEWEST:
-        raise ValueError(f"all classes together have {count} different images, each needs some that no other has")
+        raise ValueError(f"all classes together have {count} different images: give each class images that no other class has")
 
 
 def split(labels, digests, seed):

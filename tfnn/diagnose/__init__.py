@@ -1,4 +1,4 @@
-"""What a trained model does, and how a signal passes through it."""
+"""Tools that show how well a model does, and how signals pass through it."""
 
 from tfnn.diagnose.accuracy import accuracy, interval
 from tfnn.diagnose.find_learning_rate import find_learning_rate

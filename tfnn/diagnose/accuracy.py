@@ -1,24 +1,24 @@
-"""How often a classifier is right, and how sure that is."""
+"""The accuracy of a classifier, and its uncertainty."""
 
 import numpy as np
 
 
 def accuracy(model, part, batch_size=256):
-    """The share of a `tfnn.data.Part` that `model` classifies rightly."""
+    """The share of a `tfnn.data.Part` that `model` classifies correctly."""
     return float(np.mean(probabilities(model, part, batch_size).argmax(-1) == part.y))
 
 
 def probabilities(model, part, batch_size=256):
-    """What `model` gives for each image of a `tfnn.data.Part`, (N, classes).
+    """The model's outputs for all images of a `tfnn.data.Part`, (N, classes).
 
-    Eagerly: one pass is over before a trace would be made.
+    It runs eagerly, because tracing would take longer than the one pass.
     """
     starts = range(0, len(part.y), batch_size)
     return np.concatenate([model(part.x[start : start + batch_size], training=False) for start in starts])
 
 
 def interval(share, n, z=1.96):
-    """The interval of a share p of n by Wilson's score (1927), right near 0 and 1, where p ± z σ is not.
+    """Wilson's score interval (1927) of a share p of n. It holds near 0 and 1, where p ± z σ does not.
 
     (p + z²/2n ± z √(p(1−p)/n + z²/4n²)) / (1 + z²/n); z = 1.96 gives 95%.
     """

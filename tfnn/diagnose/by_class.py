@@ -1,4 +1,4 @@
-"""How right a classifier is about each class."""
+"""Precision and recall of a classifier, class by class."""
 
 import numpy as np
 
@@ -8,15 +8,15 @@ from tfnn.diagnose.table import aligned, percent
 def by_class(matrix, names):
     """Precision and recall of each class.
 
-    precision_k = M_kk / Σ_i M_ik, of those taken for class k the share that is; recall_k = M_kk / Σ_j M_kj, of those of
-    class k the share that is found (van Rijsbergen 1979, "Information Retrieval", chapter 7).
+    precision_k = M_kk / Σ_i M_ik is the share of images classified as k that are of class k; recall_k = M_kk / Σ_j M_kj is
+    the share of images of class k that are classified as k (van Rijsbergen 1979, "Information Retrieval", chapter 7).
 
     Args:
-        matrix: the confusion matrix M (classes, classes), a row for each true class.
-        names: of the classes.
+        matrix: the confusion matrix M (classes, classes), with a row for each true class.
+        names: the names of the classes.
 
     Returns:
-        {name: {"images", "precision", "recall"}}; None where there is nothing to take the share of.
+        {name: {"images", "precision", "recall"}}; a share is None if it would be one of no images.
     """
     right, true, taken = np.diag(matrix), matrix.sum(1), matrix.sum(0)
     share = lambda part, whole: round(float(part / whole), 6) if whole else None
@@ -27,7 +27,7 @@ def by_class(matrix, names):
 
 
 def table(classes):
-    """What `by_class` gives as aligned text, those found least first."""
+    """The result of `by_class` as aligned text, the class with the lowest recall first."""
     rows = sorted(classes.items(), key=lambda row: (row[1]["recall"] is None, row[1]["recall"], row[1]["precision"] or 0))
     columns = [
         aligned(["class", *(name for name, _ in rows)], "<"),

@@ -37,33 +37,33 @@ def find_learning_rate(
     seed=None,
     jit_compile="auto",
 ):
-    """Trains with a learning rate that rises from update to update, and shows the loss against it. Nothing is changed.
+    """Trains with a learning rate that rises from update to update, records the loss against it, and undoes the training.
 
     η_i = η_min (η_max / η_min)^{i/(n−1)} for the updates i = 0 … n − 1: the range test of Smith 2017, arXiv:1506.01186,
-    section 3.3, with the exponential sweep, the smoothed loss and the stop of Gugger (2018, "How do you find a good
-    learning rate"). The sweep is one static graph, in which the losses are kept. It stops where the smoothed loss is
+    section 3.3, with the exponential sweep, the smoothed loss and the stopping rule of Gugger (2018, "How do you find a good
+    learning rate"). The sweep runs in one static graph, which also keeps the losses. It stops when the smoothed loss is
     `divergence` times its minimum, or not finite.
 
-    After it model, optimizer with its rate, metrics, states of random numbers and Python's generator are what they were, to
-    the bit; after an exception or Ctrl-C, too. What is not built yet is built. A generator that is given for x has been read.
+    Afterwards, even after an exception or Ctrl-C, the model, the optimizer and its rate, metrics, random states and Python's
+    generator are as before, to the bit. Only, a model that was not built is built, and a generator given for x has been read.
 
-    The suggestion is the rate of the steepest descent of the smoothed loss. As smoothing lags by about smoothing / (1 −
-    smoothing) updates it is rather too large than too small; more `updates` make that less, and a tenth of the rate at the
-    minimum, `at_minimum`, is the careful choice. Both hold for this batch size, optimizer and weight decay.
+    The suggestion is the rate at which the smoothed loss falls most steeply. Smoothing lags by about smoothing / (1 −
+    smoothing) updates, so the suggestion is too large rather than too small; more `updates` reduce the lag, and a tenth of
+    the rate at the minimum, `at_minimum`, is the cautious choice. Both hold for this batch size, optimizer and weight decay.
 
     Args:
         model: a compiled `keras.Model`. Its training step must be Keras's own.
         x, y, sample_weight, batch_size, class_weight, shuffle, augment, accumulate, seed, jit_compile: as in `tfnn.fit`.
         min_learning_rate, max_learning_rate: η_min and η_max.
-        updates: n; the data are passed through as often as needed.
-        smoothing: β of the average of losses, in [0, 1); 0 smooths nothing.
-        divergence: how many times its minimum the smoothed loss may be, above 1.
+        updates: n; the data are repeated as often as needed.
+        smoothing: β of the moving average of losses, in [0, 1); 0 means no smoothing.
+        divergence: the sweep stops when the smoothed loss is this many times its minimum; above 1.
 
     Returns:
         A `LearningRateCurve` with `learning_rates`, `losses`, `smoothed`, `suggestion`, and `plot(path)`.
 
     Raises:
-        ValueError: for an argument out of its range, a model with a training step of its own, and what `tfnn.fit` refuses.
+        ValueError: if an argument is out of range, the model has a training step of its own, or `tfnn.fit` would raise it.
 
     Example:
         >>> curve = tfnn.find_learning_rate(model, x, y, batch_size=32)
@@ -85,7 +85,7 @@ def find_learning_rate(
             x,
             y,
             batch_size,
-            updates,  # epochs of one update, which go on in the data, and through them again, wherever the last one ended
+            updates,  # epochs of one update; each goes on in the data where the last one ended
             verbose=0,
             callbacks=[test],
             shuffle=shuffle,
@@ -119,11 +119,11 @@ class Sweep(keras.optimizers.schedules.LearningRateSchedule):
 
 
 class Diverged(Exception):
-    """The sweep need not go on."""
+    """Ends the sweep early."""
 
 
 class RangeTest(controls.Probe):
-    """Puts the sweep in the place of the rate, keeps each update's loss and rate, and ends the run where it diverges."""
+    """Replaces the learning rate by the sweep, keeps each update's loss and rate, and ends the run when it diverges."""
 
     def __init__(self, sweep, smoothing, divergence, augmentation):
         super().__init__()
@@ -131,7 +131,7 @@ class RangeTest(controls.Probe):
         self.before, self.rates = None, []
 
     def on_train_begin(self, logs=None):
-        """Now all is built but the optimizer, and nothing traced."""
+        """Keras calls this when all but the optimizer is built, and nothing is traced yet."""
         optimizer = self.model.optimizer
         state.build_optimizer(optimizer, self.model.trainable_variables)
         self.before = state.capture(self.model, augmentation=self.augmentation)
@@ -158,7 +158,7 @@ class RangeTest(controls.Probe):
         rates, losses = self.told.numpy()[:, : int(self.count)].astype(np.float64)
         smoothed = smooth(losses, self.smoothing)
         end = first_diverged(smoothed, self.divergence)
-        if end is not None:  # the first that diverged is shown, but for what no picture can show
+        if end is not None:  # keep the first that diverged, unless a plot cannot show it
             kept = end + int(np.isfinite(smoothed[end]))
             rates, losses, smoothed = rates[:kept], losses[:kept], smoothed[:kept]
         return LearningRateCurve(rates, losses, smoothed, diverged=end is not None)
@@ -166,7 +166,7 @@ class RangeTest(controls.Probe):
 
 @contextlib.contextmanager
 def undone(model, test):
-    """All that a run inside changes is put back: what was captured by `test`, and what `fit` and Keras keep beside it."""
+    """Undoes all that a run inside the block changes: the state that `test` captured, and what `fit` and Keras keep besides."""
     beside = {name: vars(model).get(name) for name in ("history", "stop_training", "_tfnn_graph", "_tfnn_done")}
     drawn, generator = random.getstate(), global_seeds()
     try:

@@ -1,4 +1,4 @@
-"""What a learning-rate range test gives: the loss against the rate, what to read from it, a picture."""
+"""The result of a learning-rate range test: the loss against the rate, what follows from it, and a plot."""
 
 import dataclasses
 
@@ -17,16 +17,16 @@ def smooth(losses, beta):
 
 
 def first_diverged(smoothed, factor):
-    """The first index at which the loss is not finite, or above its minimum so far by more than (factor − 1) |minimum|."""
+    """The first index at which the loss is not finite, or exceeds its minimum so far by more than (factor − 1) |minimum|."""
     lowest = np.minimum.accumulate(smoothed)
     bad = np.flatnonzero(~np.isfinite(smoothed) | (smoothed > lowest + (factor - 1) * np.abs(lowest)))
     return int(bad[0]) if bad.size else None
 
 
 def steepest(rates, smoothed):
-    """The index at which the loss falls fastest against log η, on the way to its minimum; None where it does not fall.
+    """The index at which the loss falls fastest against log η, before its minimum; None if it does not fall.
 
-    The first tenth is passed over: there an average of a few batches only shows their differences.
+    The first tenth is skipped, because the average of a few batches only shows how they differ.
     """
     begin, end = len(rates) // 10, int(np.argmin(smoothed)) + 1
     if end - begin < 2:
@@ -38,13 +38,13 @@ def steepest(rates, smoothed):
 
 @dataclasses.dataclass(frozen=True, repr=False)
 class LearningRateCurve:
-    """The loss of each update of a sweep over the learning rate. `tfnn.find_learning_rate` makes it.
+    """The loss of each update in a sweep over the learning rate; the result of `tfnn.find_learning_rate`.
 
     Attributes:
-        learning_rates: (updates,) η of each update that was made, up to the first that diverged.
-        losses: (updates,) of each batch, before its update.
-        smoothed: (updates,) their average with weights that fall exponentially, corrected for its start.
-        diverged: whether the sweep ended early, as the loss was many times its minimum or not finite.
+        learning_rates: (updates,), η of each update, up to the first that diverged.
+        losses: (updates,), the loss of each batch before its update.
+        smoothed: (updates,), the exponential moving average of the losses, with bias correction.
+        diverged: whether the sweep ended early, because the loss was many times its minimum or not finite.
     """
 
     learning_rates: np.ndarray
@@ -54,7 +54,7 @@ class LearningRateCurve:
 
     @property
     def suggestion(self):
-        """The rate at which the smoothed loss falls fastest against log η; None where it does not fall."""
+        """The rate at which the smoothed loss falls fastest against log η; None if it does not fall."""
         index = steepest(self.learning_rates, self.smoothed)
         return None if index is None else float(self.learning_rates[index])
 
@@ -82,11 +82,11 @@ class LearningRateCurve:
         """A matplotlib figure of the loss against the learning rate.
 
         Args:
-            path: a file to write it to, of a kind that matplotlib knows (.png, .svg, .pdf); None writes nothing.
+            path: the file to write, of a type that matplotlib knows (.png, .svg, .pdf); None writes nothing.
 
         Raises:
             ImportError: without matplotlib.
-            ValueError: for a kind of file that matplotlib does not know.
+            ValueError: if matplotlib does not know the type of file.
         """
         figure = new_figure(8, 5)
         axes = figure.subplots()
@@ -97,7 +97,7 @@ class LearningRateCurve:
         for (name, rate), color in zip(marked.items(), ("tab:red", "tab:orange")):
             if rate:
                 axes.axvline(rate, color=color, linestyle="--", linewidth=1, label=f"{name}: {rate:.2g}")
-        descent = np.argmin(self.smoothed) + 1  # beyond it the loss rises to any height
+        descent = np.argmin(self.smoothed) + 1  # after it the loss may rise without bound
         low, high = self.losses[:descent].min(), self.losses[:descent].max()
         margin = 0.1 * (high - low or 1.0)
         axes.set_ylim(low - margin, high + 3 * margin)

@@ -1,4 +1,4 @@
-"""One batch forward through a model and its gradient back, as seen at the layers."""
+"""Sends one batch forward through a model and its gradient back, and records both at the layers."""
 
 from typing import NamedTuple
 
@@ -13,10 +13,10 @@ STEPWISE = (keras.layers.RNN, keras.layers.TimeDistributed)  # they call what is
 
 
 class Passes(NamedTuple):
-    """What a training step computes before its update.
+    """All that a training step computes before its update.
 
-    `layers` stand in the order they ran, one as often as it ran; beside them their outputs and the gradients of these,
-    None where the loss does not depend on one. The optimizer has all gradients multiplied by `scale`.
+    `layers` are in the order in which they ran, each as often as it ran. `outputs` and `gradients` belong to them; a gradient
+    is None if the loss does not depend on the output. All gradients are multiplied by `scale`, the optimizer's loss scale.
     """
 
     loss: tf.Tensor
@@ -46,7 +46,7 @@ def forward_and_back(model, x, y, sample_weight):
         loss = model.compute_loss(x, y, predictions, sample_weight, training=True)
         scaled = scale(loss)
     of_outputs, of_logits, of_weights = tape.gradient(scaled, [outputs, logits, model.trainable_weights])
-    gradients = [b if a is None else a for a, b in zip(of_outputs, of_logits)]  # Keras's losses pass over a softmax
+    gradients = [b if a is None else a for a, b in zip(of_outputs, of_logits)]  # Keras's losses bypass a softmax
     return Passes(loss, keras.tree.flatten(predictions), layers, outputs, gradients, of_weights, float(scale(tf.ones([]))))
 
 
@@ -56,7 +56,7 @@ def watched(model):
 
 
 def first_float(output):
-    """The first floating tensor of several; None of a layer that runs inside a graph, or that gives integers or nothing."""
+    """The first floating tensor in an output; None if the layer runs inside a graph, or gives integers or nothing."""
     for tensor in keras.tree.flatten(output):
         eager = isinstance(tensor, tf.Tensor) and hasattr(tensor, "numpy")
         if eager and tensor.dtype.is_floating and tensor.shape.rank and tensor.shape.num_elements():
@@ -65,11 +65,11 @@ def first_float(output):
 
 
 def has_row(layer, ran):
-    """Whether a layer has weights of its own, or nothing inside it that has run."""
+    """Whether a layer has weights of its own, or contains no layer that has run."""
     return bool(own_weights(layer, ran)) or not any(inner in ran for inner in layers_of(layer))
 
 
 def own_weights(layer, ran):
-    """The weights that a layer does not leave to a layer inside it that has run."""
+    """The weights of a layer, without those of layers inside it that have run."""
     left = {id(weight) for inner in layers_of(layer) if inner in ran for weight in inner.weights}
     return [weight for weight in layer.weights if id(weight) not in left]

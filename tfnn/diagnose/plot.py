@@ -1,4 +1,4 @@
-"""A picture of how a signal passes through a model."""
+"""Plots how a signal passes through a model."""
 
 import io
 import math
@@ -8,11 +8,11 @@ import textwrap
 from tfnn import files
 from tfnn.diagnose.table import shortened
 
-LABELS = 50  # names of layers that fit side by side
+LABELS = 50  # how many layer names fit side by side
 
 
 def new_figure(width, height):
-    """An empty figure of so many inches."""
+    """An empty figure; width and height are in inches."""
     try:
         from matplotlib.figure import Figure  # not pyplot, which opens windows and keeps every figure
     except ImportError:
@@ -45,7 +45,7 @@ def plot(report, path=None):
 
 
 def logarithmic(axes, values, label, usual=None):
-    """A line through what has a logarithm; zeros are marked at the bottom, NaN and infinity at the top."""
+    """Draws a line through the positive, finite values; marks zeros at the bottom, NaN and infinity at the top."""
     known = [(index, value) for index, value in enumerate(values) if value is not None]
     shown = [(index, value) for index, value in known if value > 0 and math.isfinite(value)]
     heights = [height for _, height in shown]
@@ -76,7 +76,7 @@ def shares(axes, layers):
 
 
 def save(figure, path):
-    """Writes a figure, whole or not at all."""
+    """Writes the figure whole or not at all."""
     path = pathlib.Path(path)
     check_kind(path, figure)
     picture = io.BytesIO()

@@ -1,4 +1,4 @@
-"""How a signal and its gradient pass through the layers of a model (lecture, section 2)."""
+"""Shows how a signal and its gradient pass through the layers of a model (lecture, section 2)."""
 
 import collections
 import math
@@ -17,28 +17,28 @@ from tfnn.training.graph.held import held
 
 
 def propagation(model, batch):
-    """Sends one batch forward and its gradient back, and tells layer by layer how they fare.
+    """Sends one batch forward and its gradient back, and reports on both, layer by layer.
 
-    For x_l, the output of layer l, and the loss L it gives mean and variance of x_l and of ∂L/∂x_l over examples,
-    positions and units. A good start keeps both over the depth: Var(x_l) = n Var(w) Var(x_{l−1}) (lecture, section 2;
-    Glorot & Bengio 2010, section 4.2; He et al. 2015, arXiv:1502.01852, section 2.2). ‖Δθ‖/‖θ‖ is that of one update by
-    the model's own optimizer.
+    For the output x_l of each layer l and the loss L, it gives mean and variance of x_l and of ∂L/∂x_l over examples,
+    positions and units. A good initialisation keeps both over the depth: Var(x_l) = n Var(w) Var(x_{l−1}) (lecture, section
+    2; Glorot & Bengio 2010, section 4.2; He et al. 2015, arXiv:1502.01852, section 2.2). It also gives ‖Δθ‖/‖θ‖ for one
+    update by the model's own optimizer.
 
-    The pass is that of training: BatchNorm by the batch, dropout on, the losses of regularizers included; a `train_step`
-    of the model's own is not called. Afterwards the model is what it was, to the bit: weights, moving statistics, seed
+    The pass is one of training: BatchNorm uses the batch, dropout is on, losses of regularizers are included; a `train_step`
+    of the model's own is not called. Afterwards the model is unchanged, to the bit: weights, moving statistics, seed
     generators, metrics, optimizer.
 
     Args:
         model: a compiled `keras.Model` of any kind, on one device.
-        batch: (x, y) or (x, y, sample_weight): arrays or tensors with the examples first, or lists or dicts of them. In
-            less than about 100 examples a unit that is seldom on looks dead.
+        batch: (x, y) or (x, y, sample_weight): arrays or tensors with the examples along the first axis, or lists or dicts
+            of them. With fewer than about 100 examples, units that are rarely active look dead.
 
     Returns:
-        A `Propagation`. A layer has a row for each time it runs, if it holds weights or no other layers; one that only
-        reshapes has none. Where Keras takes the loss from an output's logits, its gradient is that of the logits.
+        A `Propagation`. A layer has a row for each time it runs if it has weights or contains no other layers; layers that
+        only reshape have none. If Keras computes the loss from an output's logits, the gradient is that of the logits.
 
     Raises:
-        ValueError: for a model that is not compiled or has several replicas; for a batch of another form.
+        ValueError: if the model is not compiled or has several replicas, or the batch has another form.
 
     Example:
         >>> model = tfnn.models.mlp((8, 8, 1), 10, hidden=[64] * 20)
@@ -58,7 +58,7 @@ def propagation(model, batch):
     with unchanged(known):
         passes = forward_and_back(model, x, y, sample_weight)
     for variable in model.metrics_variables:
-        if all(variable is not other for other in known):  # of a loss that Keras has built meanwhile
+        if all(variable is not other for other in known):  # Keras has just built it, for a loss
             variable.assign(tf.zeros_like(variable.value))
     optimizer, steps, rate = model.optimizer, None, None
     if optimizer is not None:
@@ -70,7 +70,7 @@ def propagation(model, batch):
 
 
 def clock(model, examples):
-    """What a schedule in epochs reads: the model's last run of `tfnn.fit`, or the start of one."""
+    """The `Controls` that schedules in epochs read: those of the model's last run of `tfnn.fit`, or of a run that starts."""
     graph = held(model, "graph")
     if graph is not None:
         return graph.controls
@@ -125,7 +125,7 @@ def rows(model, passes, steps, examples):
 
 
 def paths(model):
-    """{id of a layer: its path}, by the place nearest to the top where the layer is held more than once."""
+    """{id of a layer: its path}. If a layer is held in several places, the one nearest to the top counts."""
     found, outer = {}, collections.deque([(model, "")])
     while outer:
         layer, prefix = outer.popleft()

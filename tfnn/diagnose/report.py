@@ -1,4 +1,4 @@
-"""What `propagation` gives: a row of numbers for each layer, a verdict, a table, a plot, a log."""
+"""The result of `propagation`: numbers for each layer, with a verdict, a table, a plot and a log."""
 
 import dataclasses
 import math
@@ -17,19 +17,20 @@ from tfnn.diagnose.verdict import verdict
 
 @dataclasses.dataclass(frozen=True)
 class LayerReport:
-    """What one layer did in one run.
+    """The numbers of one layer in one run.
 
     Attributes:
-        path: its name from the model down, such as "residual_block/conv2d"; numbered where it ran before.
+        path: its name from the model down, such as "residual_block/conv2d", with a number if it ran before.
         kind: the name of its class.
-        shape: of its output for one example.
+        shape: the shape of its output for one example.
         activation: `Moments` of its output.
-        gradient: `Moments` of the loss's gradient with regard to that; None where the loss does not depend on it.
-        dead: the share of units that give 0 for every example and position; None without an activation, or with one
-            that goes below 0.
-        saturated: the share of outputs within 1% of the range of tanh or sigmoid from its bounds; None for other layers.
-        weight_norm: ‖θ‖ of all its trainable weights; None without any.
-        update_ratio: ‖Δθ‖/‖θ‖ of one update; None without weights, without an optimizer, or where all weights are 0.
+        gradient: `Moments` of the loss's gradient with respect to its output; None if the loss does not depend on it.
+        dead: the share of units that are 0 for every example and position; None if the layer has no activation, or
+            one that goes below 0.
+        saturated: the share of outputs of tanh or sigmoid that lie within 1% of its range from a bound; None for other
+            layers.
+        weight_norm: ‖θ‖ of all its trainable weights; None if it has none.
+        update_ratio: ‖Δθ‖/‖θ‖ of one update; None without weights, without an optimizer, or if all weights are 0.
         prediction: whether its output is one of the model's.
     """
 
@@ -47,12 +48,12 @@ class LayerReport:
 
 @dataclasses.dataclass(frozen=True, repr=False)
 class Propagation:
-    """How a signal and its gradient passed through a model. `tfnn.diagnose.propagation` makes it.
+    """How a signal and its gradient passed through a model; the result of `tfnn.diagnose.propagation`.
 
     Attributes:
         layers: a tuple of `LayerReport`s, in the order in which the layers ran.
-        loss: that of the batch.
-        learning_rate: that of the update; None without an optimizer.
+        loss: the loss of the batch.
+        learning_rate: the learning rate of the update; None without an optimizer.
     """
 
     layers: tuple
@@ -61,7 +62,7 @@ class Propagation:
 
     @property
     def verdict(self):
-        """One line that says what is wrong and where, or "healthy"; the rule stands in `tfnn/diagnose/verdict.py`."""
+        """One line that says what is wrong and where, or "healthy"; see `tfnn/diagnose/verdict.py` for the rules."""
         return verdict(self.layers, self.loss)
 
     def __repr__(self):
@@ -72,19 +73,19 @@ class Propagation:
         """A matplotlib figure of variances, dead and saturated shares and update ratios over the layers.
 
         Args:
-            path: a file to write it to, of a kind that matplotlib knows (.png, .svg, .pdf); None writes nothing.
+            path: the file to write, of a type that matplotlib knows (.png, .svg, .pdf); None writes nothing.
 
         Raises:
             ImportError: without matplotlib.
-            ValueError: for a kind of file that matplotlib does not know.
+            ValueError: if matplotlib does not know the type of file.
         """
         return plot(self, path)
 
     def log(self, directory, step=0):
-        """Writes an event file for TensorBoard: each number as a scalar `QUANTITY/LAYER`, in float32, the verdict as text.
+        """Writes an event file for TensorBoard: each number as a float32 scalar `QUANTITY/LAYER`, and the verdict as text.
 
         Raises:
-            OSError: for a directory that cannot be made.
+            OSError: if the directory cannot be made.
         """
         pathlib.Path(directory).mkdir(parents=True, exist_ok=True)
         with tf.summary.create_file_writer(str(directory)).as_default(step):
@@ -95,7 +96,7 @@ class Propagation:
             tf.summary.text("verdict", self.verdict)
 
     def to_dict(self):
-        """Plain numbers, strings and lists, fit for JSON; NaN and infinity are None."""
+        """The report as plain numbers, strings and lists for JSON; NaN and infinity become None."""
         return keras.tree.map_structure(finite, {"verdict": self.verdict, **dataclasses.asdict(self)})
 
 
@@ -104,7 +105,7 @@ def finite(value):
 
 
 def update_note(report):
-    """On the size of the update, for which 1e-3 is a rule of thumb (Karpathy, CS231n notes, "Neural Networks Part 3")."""
+    """A note on the size of the update; the rule of thumb is 1e-3 (Karpathy, CS231n notes, "Neural Networks Part 3")."""
     if report.learning_rate is None:
         return ""
     update = f"; one update at learning rate {report.learning_rate:.3g}"

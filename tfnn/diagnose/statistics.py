@@ -1,4 +1,4 @@
-"""What is read off one tensor of a running network."""
+"""Statistics of one tensor in a running network."""
 
 import dataclasses
 
@@ -6,8 +6,8 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-BOUNDS = {"tanh": (-1, 1), "sigmoid": (0, 1)}  # between which a saturating activation lies
-NEAR = 0.01  # of that range: so near its bounds the slope of tanh or sigmoid is below 4% of its greatest
+BOUNDS = {"tanh": (-1, 1), "sigmoid": (0, 1)}  # the ranges of saturating activations
+NEAR = 0.01  # share of that range; closer to a bound, the slope of tanh or sigmoid is below 4% of its maximum
 
 
 @dataclasses.dataclass(frozen=True)
@@ -25,8 +25,8 @@ class Moments:
 
 
 def moments(values, examples):
-    """Of a float64 array: float32 holds neither the square of 1e20 nor that of 1e-30."""
-    with np.errstate(all="ignore"):  # infinity gives NaN, which the verdict tells
+    """The `Moments` of a float64 array; float32 can hold neither the square of 1e20 nor that of 1e-30."""
+    with np.errstate(all="ignore"):  # infinity gives NaN, which the verdict reports
         return Moments(float(values.mean()), float(values.var()), values.size / examples)
 
 
@@ -35,7 +35,7 @@ def array(tensor):
 
 
 def activation_name(layer):
-    """Such as "relu" or "tanh"; None for a layer without an activation."""
+    """The name of a layer's activation, such as "relu" or "tanh"; None if it has none."""
     if isinstance(layer, keras.layers.ReLU):
         return "relu"
     activation = getattr(layer, "activation", None)
@@ -44,9 +44,10 @@ def activation_name(layer):
 
 
 def dead_share(layer, values):
-    """The share of units that give exactly 0 for every example and position, where an activation never goes below 0.
+    """The share of units that are exactly 0 for every example and position.
 
-    Units are the last axis, or the second of a layer with `data_format="channels_first"`. None for any other layer.
+    None if the layer has no activation, or if one of its outputs is below 0. Units are the last axis, or the second axis of a
+    layer with `data_format="channels_first"`.
     """
     if activation_name(layer) is None or not values.min() >= 0:
         return None
@@ -55,7 +56,7 @@ def dead_share(layer, values):
 
 
 def saturated_share(layer, values):
-    """The share of outputs of a tanh or sigmoid within `NEAR` of their range from its bounds. None for any other layer."""
+    """The share of outputs that lie near a bound of tanh or sigmoid (see `NEAR`). None for any other layer."""
     bounds = BOUNDS.get(activation_name(layer))
     if bounds is None or not np.isfinite(values).all():
         return None

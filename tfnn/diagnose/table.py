@@ -1,6 +1,6 @@
-"""Rows of layers as aligned text."""
+"""The numbers of layers as aligned text."""
 
-WIDTH = 120  # characters of a line
+WIDTH = 120  # characters per line
 NOTHING = "-"
 
 COLUMNS = (  # heading, heading below it, text
@@ -18,7 +18,7 @@ COLUMNS = (  # heading, heading below it, text
 
 
 def table(layers):
-    """At most `WIDTH` wide: a column without an entry is left out, long paths lose their beginning."""
+    """A table at most `WIDTH` wide: empty columns are left out, and long paths lose their beginning."""
     paths, *others = [[above, below, *map(text, layers)] for above, below, text in COLUMNS]
     others = [aligned(column, ">") for column in others if set(column[2:]) != {NOTHING}]
     room = WIDTH - sum(len(column[0]) + 2 for column in others)
@@ -32,7 +32,7 @@ def aligned(column, side):
 
 
 def shortened(path, room):
-    """'a/b/c/d' as '…/c/d': the end of a path tells most."""
+    """Shortens 'a/b/c/d' to '…/c/d', because the end of a path says most."""
     parts = path.split("/")
     while len(path) > room and len(parts) > 1:
         parts = parts[1:]

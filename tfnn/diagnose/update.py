@@ -1,4 +1,4 @@
-"""What one step of a model's own optimizer would change, measured and undone."""
+"""Measures what one step of a model's own optimizer would change, and undoes the step."""
 
 import contextlib
 import copy
@@ -14,7 +14,7 @@ from tfnn.optimizers.nested import optimizers_of
 
 @contextlib.contextmanager
 def unchanged(variables):
-    """After the block the variables hold, to the bit, what they held before it."""
+    """Restores the variables after the block to their values before it, to the bit."""
     before = [(variable, tf.identity(variable.value)) for variable in variables]
     try:
         yield
@@ -24,10 +24,10 @@ def unchanged(variables):
 
 
 def squared_steps(optimizer, gradients, weights):
-    """{id of a weight: ‖Δθ‖²} of one update by `optimizer`, after which weights and optimizer are what they were.
+    """{id of a weight: ‖Δθ‖²} of one update by `optimizer`. Weights and optimizer are then restored.
 
-    Under `gradient_accumulation_steps` the same gradients are given until an update falls due. Raises ValueError for a
-    weight that the optimizer does not know.
+    With `gradient_accumulation_steps`, the same gradients are applied until an update is due. Raises ValueError if a weight
+    is unknown to the optimizer.
     """
     reached = [(gradient, weight) for gradient, weight in zip(gradients, weights) if gradient is not None]
     if not reached:
@@ -36,7 +36,7 @@ def squared_steps(optimizer, gradients, weights):
         optimizer = built_twin(optimizer, weights)
     known = {id(weight) for inner in optimizers_of(optimizer) for weight in weights_of(inner)}
     unknown = [weight.path for weight in weights if id(weight) not in known]
-    if unknown and isinstance(optimizer, Optimizer):  # which would take them in
+    if unknown and isinstance(optimizer, Optimizer):  # applying would add the weights to it
         optimizer = built_twin(optimizer, weights)
     elif unknown:
         raise ValueError(f"{unknown[0]} became trainable after the optimizer was built: call model.compile again")
@@ -49,9 +49,9 @@ def squared_steps(optimizer, gradients, weights):
 
 
 def built_twin(optimizer, weights):
-    """A copy with slots, in the place of an optimizer that has not trained yet and so has none.
+    """A built copy of an optimizer that has not been built yet and so has no slots.
 
-    Field by field: a configuration would lose what methods have set, and schedules that cannot be serialised.
+    It is copied field by field: a configuration would lose what methods have set, and schedules that cannot be serialised.
     """
     twin, strategy = object.__new__(type(optimizer)), strategy_of(optimizer)
     shared = {id(one): one for one in (strategy, *weights)}

@@ -1,29 +1,30 @@
-"""From the numbers of the layers to words: what is wrong, in which direction, and where."""
+"""Says in words what the layers' numbers mean: what is wrong, in which direction, and where."""
 
 import itertools
 import math
 from typing import NamedTuple
 
-FOLD = 1e6  # of a variance or squared norm over the depth. Of the nets of He et al. 2015, section 2.2, that of 22 layers
-# whose gradients fall 2²¹ = 2e6-fold still learns, but late; 30 layers with 2²⁹ = 5e8 stall, as does VGG-B with 3e8. Ten
-# nets of keras.applications, from VGG16 to NASNetMobile, were found healthy at their start.
-DEAD = 0.9  # of a layer's units: in a deep net all examples come to look alike, and up to half of the units give 0 for all
-SATURATED = 0.5  # of a layer's outputs
+# FOLD limits the change of a variance or squared norm over the depth. Among the nets of He et al. 2015, section 2.2, one of
+# 22 layers, whose gradients fall 2²¹ = 2e6-fold, still learns, but late; one of 30 layers with 2²⁹ = 5e8 stalls, and so does
+# VGG-B with 3e8. Ten nets of keras.applications, from VGG16 to NASNetMobile, were found healthy at their start.
+FOLD = 1e6
+DEAD = 0.9  # share of a layer's units; in a deep net examples become alike, and up to half of the units are 0 for all of them
+SATURATED = 0.5  # share of a layer's outputs
 
 
 def verdict(layers, loss):
     """One line that begins with "healthy", or with what is wrong; several findings are separated by semicolons.
 
-    - NaN or infinity: in the output of a layer, else in the loss, else in a gradient; it names where it comes first.
-    - dead units: a layer whose dead share is `DEAD` or more.
-    - saturated units: a layer before the predictions whose saturated share is `SATURATED` or more.
-    - vanishing or exploding activations: their variance falls from its peak to the last layer before the predictions,
-      or grows from the first layer to its peak, more than `FOLD`-fold.
-    - vanishing or exploding gradients: so does, on the way back, their squared norm, Σ g² of an example. Unlike the
-      variance it is not lowered by a pooling, which spreads each gradient over many positions.
+    - NaN or infinity in the output of a layer, else in the loss, else in a gradient; the line names the first place.
+    - dead units: the dead share of a layer is at least `DEAD`.
+    - saturated units: the saturated share of a layer before the predictions is at least `SATURATED`.
+    - vanishing or exploding activations: their variance falls more than `FOLD`-fold from its peak to the last layer before
+      the predictions, or grows more than that from the first layer to its peak.
+    - vanishing or exploding gradients: their squared norm, Σ g² of an example, does the same on the way back. Unlike the
+      variance, it is not lowered by pooling, which spreads each gradient over many positions.
 
-    The first layer is the first that learns. A branch that gives nothing, as a residual branch may at the start, is no
-    fall: what follows it counts.
+    The first layer is the first that learns. A branch that gives zeros, as a residual branch may at the start, does not
+    count as a fall if layers after it give more.
     """
     broken = not_finite(layers, loss)
     if broken:
@@ -43,7 +44,7 @@ def verdict(layers, loss):
 
 
 class Flow(NamedTuple):
-    """A quantity at the layers, in the direction in which it flows: [(path, value)]."""
+    """A quantity along the layers. `values`: [(path, value)] in the direction of its flow."""
 
     what: str
     measure: str

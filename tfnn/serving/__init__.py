@@ -1,4 +1,4 @@
-"""From a trained model to a SavedModel that answers without Keras, and back."""
+"""Exports a trained model as a SavedModel that answers without Keras, and loads it."""
 
 from tfnn.serving.bundle import Bundle, newest
 from tfnn.serving.export import export

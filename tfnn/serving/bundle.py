@@ -1,4 +1,4 @@
-"""An exported model, loaded to answer."""
+"""Loads an exported model, to ask it."""
 
 import pathlib
 
@@ -11,17 +11,19 @@ from tfnn.serving.errors import essence
 
 
 class Bundle:
-    """A version of an exported model, or the newest of those in a folder; every file is compared with its checksum.
+    """A loaded version of an exported model. Every file is compared with its checksum first.
 
     Args:
-        path: `NAME/VERSION/`, or `NAME/`.
+        path: `NAME/VERSION/`; or `NAME/`, for the newest version.
 
     Attributes:
-        path: of the version. about: what `bundle.json` holds. labels: the names of the classes, or None.
+        path: the folder of the version.
+        about: the content of `bundle.json`.
+        labels: the names of the classes, or None.
 
     Raises:
-        FileNotFoundError: where no SavedModel is there.
-        ValueError: for a bundle that is damaged, or a SavedModel that is not one of `tfnn.export`.
+        FileNotFoundError: if there is no SavedModel.
+        ValueError: if the bundle is damaged, or was not written by `tfnn.export`.
     """
 
     def __init__(self, path):
@@ -38,10 +40,10 @@ class Bundle:
             raise ValueError(f"{self.path}: this SavedModel cannot be loaded ({str(error).splitlines()[0]})") from None
 
     def ask(self, signature, **inputs):
-        """{output: numpy array} of a signature for {input: array}.
+        """Calls a signature with the inputs, arrays by name, and returns {output: numpy array}.
 
         Raises:
-            ValueError: for a signature that is not there, and inputs of other names or forms.
+            ValueError: if there is no such signature, or the inputs do not fit it.
         """
         if signature not in self.loaded.signatures:
             raise ValueError(f"{self.path}: no signature {signature}; there are {', '.join(self.about['signatures'])}")
@@ -58,7 +60,7 @@ class Bundle:
         """[(class name, probability)] of one encoded image, the most probable first.
 
         Raises:
-            ValueError: for bytes that are no readable image, and for a bundle that does not name classes of images.
+            ValueError: if the bytes are not a readable image, or the bundle does not name classes of images.
         """
         if self.labels is None or "image_bytes" not in self.about["signatures"]:
             raise ValueError(f"{self.path}: does not name classes of encoded images")
@@ -86,7 +88,7 @@ def cast(inputs, specs):
 
 
 def newest(path):
-    """`NAME/VERSION` itself, or the version of the highest number in `NAME`."""
+    """The path itself if it is a `NAME/VERSION`, else the version with the highest number in `NAME`."""
     if is_version(path):
         return path
     versions = [child for child in path.glob("*") if child.name.isdecimal() and is_version(child)]

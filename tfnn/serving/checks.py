@@ -1,10 +1,10 @@
-"""What a model takes and gives, found out before anything is written."""
+"""Checks of a model's inputs and outputs before anything is written."""
 
 import numpy as np
 
 
 def image_shape(specs, size):
-    """(height, width, channels) of a model whose one input is an image, else None.
+    """(height, width, channels) if the model's one input is an image, else None.
 
     Args:
         size: (height, width) for a model that takes images of any size, or None.
@@ -22,10 +22,11 @@ def image_shape(specs, size):
 
 
 def class_labels(labels, specs, from_logits):
-    """The name of each class, or None for a model whose outputs are no scores of classes.
+    """The name of each class, or None if the model's outputs are not scores of classes.
 
     Args:
-        labels: as given to `export`. specs: the outputs, with their shapes.
+        labels: as given to `export`.
+        specs: the outputs, with their shapes.
     """
     scores = specs[0].shape[-1] if len(specs) == 1 and len(specs[0].shape) == 2 else None
     two = scores == 1 and (labels is not None or from_logits)
@@ -50,7 +51,7 @@ def shapes(specs):
 
 
 def check_outputs(outputs, labels, from_logits):
-    """Refuses outputs that are not finite, and scores that are no probabilities, which a forgotten softmax gives."""
+    """Refuses outputs that are not finite, and scores that are not probabilities because a softmax was forgotten."""
     if not all(np.isfinite(output).all() for output in outputs if output.dtype.is_floating):
         raise ValueError("the model's outputs are not finite for drawn inputs; pass inputs that it was made for as warmup=")
     if labels is not None and not from_logits and not are_probabilities(outputs[0]):
@@ -60,7 +61,7 @@ def check_outputs(outputs, labels, from_logits):
 
 
 def are_probabilities(outputs):
-    """Whether rows are at least 0 and sum to 1, or single numbers are at most 1."""
+    """Whether all numbers are at least 0, and rows sum to 1, or rows of one number are at most 1."""
     outputs = np.asarray(outputs, np.float64)
     fits = outputs.max() <= 1 if outputs.shape[-1] == 1 else np.allclose(outputs.sum(-1), 1, atol=1e-2)
     return bool(np.isfinite(outputs).all() and outputs.min() >= 0 and fits)
@@ -73,7 +74,7 @@ def gives_probabilities(model):
 
 
 def chosen_signatures(signatures, there, embedding):
-    """The names of the signatures that are written, all that there are unless told."""
+    """The names of the signatures to write: those asked for, or all that exist in `there`."""
     available = [name for name in there if name != "embedding"]
     wanted = available if signatures is None else list(signatures)
     for name in wanted:

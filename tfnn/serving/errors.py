@@ -1,4 +1,4 @@
-"""What TensorFlow says of inputs that a graph cannot take."""
+"""TensorFlow's errors about inputs that a graph cannot take, in one line."""
 
 
 def essence(error):

@@ -1,6 +1,6 @@
-"""`tfnn.export`: a SavedModel that takes raw inputs and answers by name, checked before it appears.
+"""`tfnn.export`: a SavedModel that takes raw inputs and gives named answers. It is checked before it appears.
 
-Keras's `model.export` traces a model without `training`, so that random layers for images stay switched on, and stores
+Keras's `model.export` traces the model without `training`, which leaves random image layers switched on, and stores the
 weights twice. Here the network is one graph, `model(x, training=False)`, frozen once and called by every signature.
 """
 
@@ -38,50 +38,52 @@ def export(
 ):
     """Writes `directory/VERSION/`, which appears whole and checked, or not at all.
 
-    Signatures of a model of one input (height, width, 1 or 3), each for any number of images:
-    - `serving_default`: `image`, uint8 (B, H, W, C) of 0 to 255, any size, C of 1 to 4 (grey, RGB, either with alpha);
-    - `image_bytes`: `image_bytes`, string (B,), encoded PNG, JPEG, GIF, BMP or WebP;
-    - `raw`: `image`, float32 (B, height, width, C), preprocessed.
-    Other models have `serving_default` and `raw`, with their inputs by name. A model of one output (B, classes) gives
-    `classes` (B, top_k), names from the most to the least probable; `scores` (B, top_k), their probabilities;
-    `probabilities` (B, classes) in the order of `labels`; `raw` the last alone. Other models give their outputs by name,
-    all of them float32 where they are half precision. With images comes `ok` (B,): where it is false the image could not be
-    read, numbers are 0 and names empty.
+    A model with one input (height, width, 1 or 3) gets these signatures, each for any number of images:
+    - `serving_default` takes `image`, uint8 (B, H, W, C), 0 to 255, of any size, C 1 to 4 (grey, RGB, either with alpha);
+    - `image_bytes` takes `image_bytes`, string (B,): encoded PNG, JPEG, GIF, BMP or WebP;
+    - `raw` takes `image`, float32 (B, height, width, C), already preprocessed.
+    Other models get `serving_default` and `raw`, which take the model's inputs by name.
 
-    A fresh process without Keras must give the training pipeline's answers, to 1e-5, before the version appears.
+    A model with one output (B, classes) answers with `classes` (B, top_k), names from the most to the least probable;
+    `scores` (B, top_k), their probabilities; and `probabilities` (B, classes), in the order of `labels`. `raw` gives
+    `probabilities` alone. Other models give their outputs by name. Half-precision outputs become float32. Signatures of
+    images add `ok` (B,): where it is false, the image could not be read, numbers are 0 and names empty.
+
+    Before the version appears, a fresh process without Keras must reproduce the training pipeline's answers to 1e-5.
 
     Args:
         model: a Keras model with known shapes.
         directory: the model's folder; its children are versions, as model servers expect.
-        labels: the name of each class, in order. None numbers them; () is for outputs that are no scores of classes.
-        preprocess: a function of float32 images (B, height, width, C) of 0 to 255 at the model's size to what the model
-            was trained on, of TensorFlow operations; for other models of their inputs. None leaves them.
-        prepare: a function of one float32 image (H, W, C) of 0 to 255, run before it is resized, such as
-            `Dataset.prepare`. None leaves it.
-        from_logits: whether the model's output still needs a softmax, or for one output unit a sigmoid.
+        labels: the name of each class, in order. None numbers them; () says that the outputs are not scores of classes.
+        preprocess: a function made of TensorFlow operations, from float32 images (B, height, width, C), 0 to 255, at the
+            model's size, to what the model was trained on; for other models, from their inputs. None changes nothing.
+        prepare: a function of one float32 image (H, W, C), 0 to 255, that runs before the image is resized, such as
+            `Dataset.prepare`. None changes nothing.
+        from_logits: whether the model's output still needs a softmax, or, for a single output unit, a sigmoid.
         size: (height, width) for a model that takes images of any size.
         top_k: how many classes are named, at most all.
-        signatures: names of those to write. None writes all.
-        embedding: adds a signature of that name, which gives the output of the layer of this name; True the input of the
-            last layer with weights.
-        fold_batchnorm: whether the layer before a BatchNorm does its work, where it can.
-        freeze: whether weights become constants of the graph, at most 2 GB, which servers with oneDNN run faster (1.4 times,
-            MobileNetV2 and ResNet50 at batch 1; 1.0 without) and hold some twenty times in memory: 2.6 GB in all for
-            ResNet50, against 0.85 GB of variables. For large networks pass False.
-        warmup: inputs to check the bundle with, which servers also warm up with: uint8 images, an array, or {name: array}.
-            None draws some; False leaves the warm-up out.
-        metrics: what was measured of the model, for `bundle.json`: a dict.
+        signatures: the names of the signatures to write. None writes all.
+        embedding: adds the signature `embedding`. The name of a layer gives that layer's output; True gives the input of
+            the last layer with weights.
+        fold_batchnorm: whether to fold each BatchNorm into the layer before it, if it can be.
+        freeze: whether weights become constants of the graph, at most 2 GB. Servers with oneDNN then run faster (1.4 times,
+            MobileNetV2 and ResNet50 at batch 1; 1.0 without oneDNN), but hold the weights some twenty times in memory:
+            2.6 GB in all for ResNet50, against 0.85 GB with variables. Pass False for large networks.
+        warmup: inputs that check the bundle and that servers warm up with: uint8 images, an array, or {name: array}.
+            None draws some; False checks with drawn ones, but writes no warm-up requests.
+        metrics: a dict of measurements of the model, for `bundle.json`.
         version: a positive int. None takes the next number.
-        format: "tf_saved_model", or the signature `raw` alone as "onnx" (`model.onnx`), "litert" (`model.tflite`) or
-            "openvino" (`model.xml`, `model.bin`), whose own runtime must give the answers; each is an extra of tfnn.
+        format: "tf_saved_model"; or "onnx" (`model.onnx`), "litert" (`model.tflite`) or "openvino" (`model.xml`,
+            `model.bin`), which hold the signature `raw` alone, are checked in their own runtime, and need the extra of
+            tfnn with that name.
 
     Returns:
         The path of the version.
 
     Raises:
-        ValueError: for arguments that do not fit the model, and for a bundle that did not pass its checks.
-        FileExistsError: where the version is there already.
-        OSError: where it cannot be written.
+        ValueError: if arguments do not fit the model, or the bundle fails its checks.
+        FileExistsError: if the version exists.
+        OSError: if it cannot be written.
 
     Example:
         >>> path = tfnn.export(model, "models/digits", labels="0123456789", preprocess=lambda pixels: pixels / 255)
@@ -103,7 +105,7 @@ def export(
             save(traced, pipeline.labels, saved, work)
             if warmup is not False and not converts:
                 tensorflow_serving.write_warm_up(folder, name, [case for case in cases if case.rows == 1])
-        except tf.errors.OpError as error:  # of a full disk, among others
+        except tf.errors.OpError as error:  # such as a full disk
             raise OSError(f"{directory}: cannot be written: {error.message.splitlines()[0]}") from None
         gates.check_operations(saved)
         stored = gates.check_size(saved, traced.bytes)
@@ -131,13 +133,13 @@ def export(
 
 
 def save(traced, labels, folder, work):
-    """The SavedModel of signatures and what they read, with the labels as an asset."""
+    """Writes a SavedModel of the signatures and the state they read, with the labels as an asset."""
     module = tf.Module()
     module.served, module.state = traced.served, traced.state
     if labels:
         file = pathlib.Path(work, pathlib.Path(LABELS).name)
         file.write_text("\n".join(labels) + "\n", encoding="utf-8")
         module.labels = tf.saved_model.Asset(str(file))
-    # Gradients of its own, as SiLU has, cannot be saved of a frozen graph, and nothing that answers asks for them.
+    # A frozen graph cannot save custom gradients, such as SiLU's, and a server needs none.
     options = tf.saved_model.SaveOptions(experimental_custom_gradients=False)
     tf.saved_model.save(module, str(folder), signatures=traced.served, options=options)

@@ -1,10 +1,10 @@
-"""Batch normalisation folded into the layers before it (Jacob et al. 2018, arXiv:1712.05877, section 3.2).
+"""Folds batch normalisation into the layers before it (Jacob et al. 2018, arXiv:1712.05877, section 3.2).
 
-The network is traced anew with other kernels in the layers and without the BatchNorms; nothing is cloned. So it folds in
-blocks and layers of a user's own, nested and shared ones, and does not care how a layer becomes operations. A rewrite of
-the frozen graph finds as many (188 of NASNetMobile's 192, 59 of DenseNet121's 121 by both), but must know that a
-convolution of rows is squeezed, one of channels first transposed, a dilated one cut into blocks, a dense one of sequences
-reshaped; and it leaves no variables.
+The model is traced again with new kernels in the layers and without the BatchNorms; nothing is cloned. This works inside
+custom, nested and shared layers, and does not depend on the operations that a layer consists of. Rewriting the frozen
+graph instead finds the same number (188 of NASNetMobile's 192, 59 of DenseNet121's 121), but has to know that TensorFlow
+squeezes 1D convolutions, transposes channels-first ones, cuts dilated ones into blocks and reshapes dense layers on
+sequences; and it leaves no variables.
 """
 
 import keras
@@ -23,13 +23,13 @@ def scale_and_shift(gamma, beta, mean, variance, epsilon):
 
 
 class FoldedModel(tf.Module):
-    """What `fold_batchnorm` gives: `folded(inputs)` is the model's answer at inference, by one trace for any batch size.
+    """The result of `fold_batchnorm`. `folded(inputs)` is the model at inference, in one trace for any batch size.
 
-    Inputs come in the structure that the model was made with: a tensor, a list, a dictionary.
+    Inputs have the structure that the model was made with: a tensor, a list, a dictionary.
 
     Attributes:
-        folded, kept: paths of the BatchNorm layers that were folded, and of those that were not.
-        variables: those that it reads: its own for layers that were folded, the model's for all others.
+        folded, kept: the paths of the BatchNorm layers that were folded, and of those that were not.
+        variables: its own for the folded layers, the model's for all others.
     """
 
     def __init__(self, network, folded, kept):
@@ -42,26 +42,27 @@ class FoldedModel(tf.Module):
 
 
 def fold_batchnorm(model, inputs=None):
-    """The model for inference, without the BatchNorms that the convolution or dense layer before them can do the work of.
+    """The model for inference, with BatchNorms folded into the convolution or dense layer before them, if they can be.
 
     γ (W x + b − μ)/√(σ² + ε) + β = W' x + b' with the moving moments, s = γ/√(σ² + ε), W' = s W, b' = s (b − μ) + β,
     computed in float64 (Jacob et al. 2018, arXiv:1712.05877, eq. 14).
 
-    A BatchNorm of Keras's or tfnn's is folded, at any depth and in layers of any class, where all that it takes is the
-    output of one `Dense` or convolution of Keras's without activation (depthwise, separable, transposed, grouped, too),
-    which nothing else takes, over its channels. All others stay: before a convolution, behind an addition, at a subclass of
-    such a layer, in training mode, inside a loop or a `tf.function` within the model. The model is left as it was; while it
-    is traced it must not run in another thread.
+    A BatchNorm of Keras or tfnn, at any depth and inside layers of any class, is folded if it normalises the channels of one
+    Keras layer without activation, `Dense` or a convolution (also depthwise, separable, transposed or grouped), takes
+    nothing else, and is the only one to take that layer's output. All others stay: before a convolution, after an addition,
+    after a subclass of such a layer, in training mode, inside a loop or a `tf.function` of the model. The model is not
+    changed, but it must not run in another thread while it is traced.
 
     Args:
-        model: a built Keras model, of any number of inputs and outputs.
-        inputs: the structure of `tf.TensorSpec`s that the model takes. None: its own, which a subclassed model has not.
+        model: a built Keras model with any number of inputs and outputs.
+        inputs: the structure of `tf.TensorSpec`s that the model takes. None takes those of the model; subclassed models
+            have none.
 
     Returns:
-        A `FoldedModel`. It keeps the values of the layers that were folded, and shares the variables of all others.
+        A `FoldedModel`. It copies the values of the folded layers, and shares the variables of all others.
 
     Raises:
-        ValueError: for a model that is not built, or has no inputs of its own where `inputs` is None.
+        ValueError: if the model is not built, or `inputs` is None and the model has no inputs of its own.
 
     Example:
         >>> folded = tfnn.serving.fold_batchnorm(keras.applications.MobileNetV2(weights=None))
@@ -115,7 +116,7 @@ def float64(variable):
 
 
 def with_weights(layer, call, w, b):
-    """The layer's call with W' for its W, and b' for its b or added where it has none."""
+    """The layer's call with W' in place of W, and b' in place of b, or added if the layer has no b."""
     values = [(kernel(layer), w), (layer.bias, b)] if layer.use_bias else [(kernel(layer), w)]
 
     def run(*args, **kwargs):

@@ -1,4 +1,4 @@
-"""Which BatchNorms of a model the layers before them can do the work of."""
+"""Finds the BatchNorms of a model that can be folded into the layers before them."""
 
 import collections
 
@@ -19,13 +19,13 @@ LINEAR = (L.Dense, L.Conv1D, L.Conv2D, L.Conv3D, *SEPARABLE, *DEPTHWISE, *TRANSP
 
 
 def foldable(model, specs):
-    """{layer: BatchNorm} where each output of the layer goes to the BatchNorm alone, and all that this takes is theirs.
+    """{layer: BatchNorm} of all pairs in which the layer's outputs go to the BatchNorm only, which takes nothing else.
 
-    Found in a trace of the model: each BatchNorm takes its input through a mark (an identity), so that whatever takes a
-    layer's output is either a mark, which tells the BatchNorm, or something else.
+    They are found in a trace of the model. Each BatchNorm takes its input through a mark (an identity), so each consumer of
+    a layer's output is either a mark, which names the BatchNorm, or something else.
     """
     graph, outputs, marks = None, {}, {}
-    givers, elsewhere = collections.defaultdict(set), set()  # `elsewhere`: in loops, and in `tf.function`s with a cache
+    givers, elsewhere = collections.defaultdict(set), set()  # `elsewhere`: layers called in loops or in a cached `tf.function`
 
     def watch(layer, call):
         def linear(*args, **kwargs):
@@ -68,7 +68,7 @@ def foldable(model, specs):
 
 
 def is_linear(layer):
-    """Whether it gives W x + b of a W of its own, not of one that LoRA adds to."""
+    """Whether the layer computes W x + b with a W of its own; with LoRA, W is a sum."""
     return layer.activation is keras.activations.linear and isinstance(kernel(layer), keras.Variable)
 
 
@@ -78,12 +78,12 @@ def same_axis(norm, layer, x):
 
 
 def kernel(layer):
-    """The variable with an axis of the layer's outputs."""
+    """The variable that has an axis for the layer's outputs."""
     return layer.pointwise_kernel if type(layer) in SEPARABLE else layer.kernel
 
 
 def along_kernel(layer, s):
-    """s (outputs,) in the shape in which it scales the kernel."""
+    """Reshapes s (outputs,) so that it scales the kernel by broadcasting."""
     if type(layer) in DEPTHWISE:
         return s.reshape(layer.kernel.shape[-2:])  # (..., inputs, multiplier)
     if type(layer) in TRANSPOSED:

@@ -1,7 +1,7 @@
-"""The exported model in other formats: ONNX, LiteRT and OpenVINO's, each by its own converter.
+"""Writes the exported model in the formats of ONNX, LiteRT and OpenVINO, each with its own converter.
 
-What is converted is the signature `raw`: numbers in and out, for any size of batch. Keras's `model.export(format=...)` knows
-the same formats, but takes the model with its random layers switched on, and does not run what it wrote.
+The signature `raw` is converted: numbers in and out, for any batch size. Keras's `model.export(format=...)` knows the same
+formats, but converts the model with its random layers switched on, and does not check the result.
 """
 
 import importlib.metadata
@@ -19,7 +19,13 @@ SAVED_MODEL = "tf_saved_model"
 
 
 class Format(NamedTuple):
-    """file: holds the model. packages: convert and run it. convert: a function (signature, path of a SavedModel, file)."""
+    """One of the formats.
+
+    Attributes:
+        file: the name of the file that holds the model.
+        packages: those that convert and run it.
+        convert: a function of (signature `raw`, path of its SavedModel, file to write).
+    """
 
     file: str
     packages: tuple
@@ -43,7 +49,7 @@ def to_onnx(raw, saved, file):
 
 
 def erfc(graph, node, name, _):
-    """1 − erf(x), of which Keras's gelu consists and tf2onnx knows the second part alone."""
+    """Converts erfc(x) = 1 − erf(x), which Keras's gelu uses; tf2onnx knows only erf."""
     shapes, dtypes = node.output_shapes, node.output_dtypes
     one = graph.make_const(f"{name}/one", np.ones((), np.float32)).output[0]
     erf = graph.make_node("Erf", node.input, shapes=shapes, dtypes=dtypes).output[0]
@@ -52,9 +58,10 @@ def erfc(graph, node, name, _):
 
 
 def to_inline(graph):
-    """With calls that tf2onnx puts the called function's operations in the place of: ONNX has none.
+    """Makes tf2onnx inline all calls of functions, because ONNX has none.
 
-    Else those to what Keras has XLA compile, such as grouped convolutions, would stay, and those that could have state.
+    By default it would leave calls of functions that Keras has XLA compile, such as grouped convolutions, and calls of
+    functions that could have state.
     """
     for part in (*graphs.nodes(graph), *graph.library.function):
         forget_marks(part)
@@ -66,7 +73,7 @@ def to_inline(graph):
 def to_openvino(raw, saved, file):
     import openvino
 
-    # `convert_model` does the same, but reports its use to its makers unless told not to.
+    # `convert_model` does the same, but reports its use to its makers by default.
     model = openvino.Core().read_model(str(saved))
     openvino.save_model(model, str(file), compress_to_fp16=False)
 
@@ -84,7 +91,7 @@ FORMATS = {
 
 
 def check(format, directory, signatures, embedding, freeze):
-    """Refuses what a format has not, and a folder whose versions are of another: a model server takes one per folder."""
+    """Refuses options that a format lacks, and folders with versions in another format: model servers take one per folder."""
     if format not in FORMATS:
         raise ValueError(f"format={format!r} is none of {', '.join(FORMATS)}")
     for name, other in FORMATS.items():
@@ -95,13 +102,13 @@ def check(format, directory, signatures, embedding, freeze):
         return
     if embedding is not None or not freeze or signatures not in (None, ["raw"], ("raw",)):
         raise ValueError(
-            f"format={format!r} has the signature raw alone, frozen: embedding, freeze=False and others it has not"
+            f"format={format!r} has the signature raw alone, frozen: leave out signatures, embedding and freeze=False"
         )
     versions(format)
 
 
 def versions(format):
-    """{package: version} of those that convert to a format and run it."""
+    """{package: version} of the packages that convert to a format and run it."""
     packages = FORMATS[format].packages
     try:
         return {name: importlib.metadata.version(name) for name in packages}
@@ -113,15 +120,15 @@ def convert(format, raw, saved, folder):
     """Writes the signature `raw` of a SavedModel into the folder.
 
     Raises:
-        ValueError: for a model with operations that the format has not.
+        ValueError: if the format lacks an operation of the model.
     """
     level = logging.root.manager.disable
-    logging.disable(logging.ERROR)  # converters tell every step, and some errors that they mend
+    logging.disable(logging.ERROR)  # converters report every step, and errors that they then fix
     try:
         FORMATS[format].convert(raw, saved, folder / FORMATS[format].file)
-    except OSError as error:  # of a full disk, among others, without the file's name
+    except OSError as error:  # such as a full disk; the error does not name the file
         raise OSError(f"{folder.parent}: cannot be written: {error.strerror or error}") from None
-    except Exception as error:  # converters report what they cannot do by errors of many kinds
+    except Exception as error:  # converters raise many kinds of errors
         lines = str(error).strip().splitlines() or [type(error).__name__]
         raise ValueError(f"the model cannot be converted to {format}: {lines[0]}") from None
     finally:

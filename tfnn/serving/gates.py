@@ -1,4 +1,4 @@
-"""What is served is checked before it appears."""
+"""Checks that a bundle must pass before it is published."""
 
 import contextlib
 import json
@@ -13,9 +13,9 @@ import tensorflow as tf
 from tfnn.internals.layers import layers_of
 from tfnn.serving import graphs
 
-SPARE = 16 * 1024  # bytes for what is no weight: shapes, places, the weights of grey
-# Relative error that is allowed by the lowest precision that layers compute in: 1e-5 of float32, some units in the last
-# place of the others, whose roundings differ where TensorFlow fuses operations.
+SPARE = 16 * 1024  # bytes for constants that are not weights: shapes, indices, the luma weights
+# The allowed relative error by the lowest precision that layers compute in. It is 1e-5 in float32, and some units in the
+# last place in the others, whose rounding changes when TensorFlow fuses operations.
 TOLERANCE = {"bfloat16": 2.0**-5, "float16": 2.0**-8}
 
 
@@ -27,10 +27,10 @@ def check_operations(path):
 
 
 def check_size(path, parameters):
-    """Refuses a bundle that stores more than the weights, such as one that stores them twice.
+    """Refuses a bundle that stores more than the weights, for example one that stores them twice.
 
     Args:
-        parameters: bytes of the variables and constants that the model and its preprocessing hold.
+        parameters: bytes of all variables and constants in the model and its preprocessing.
     """
     reader = tf.train.load_checkpoint(str(path / "variables" / "variables"))
     shapes, dtypes = reader.get_variable_to_shape_map(), reader.get_variable_to_dtype_map()
@@ -49,9 +49,9 @@ def tolerance(model):
 
 @contextlib.contextmanager
 def fresh_process(format):
-    """A verifier that waits for a bundle; it is started early, because TensorFlow takes seconds to load."""
+    """Starts a verifier that waits for a bundle. It starts early, because TensorFlow takes seconds to load."""
     environment = os.environ | {"CUDA_VISIBLE_DEVICES": "", "TF_CPP_MIN_LOG_LEVEL": "3"}
-    environment.pop("TF_CONFIG", None)  # this process is no worker of the cluster
+    environment.pop("TF_CONFIG", None)  # the verifier is not a worker of the cluster
     process = subprocess.Popen(
         [sys.executable, "-P", str(pathlib.Path(__file__).with_name("verifier.py")), format],
         stdin=subprocess.PIPE,
@@ -68,7 +68,7 @@ def fresh_process(format):
 
 
 def check_answers(process, path, cases, pipeline, folded, work):
-    """Refuses a bundle that answers otherwise than the training pipeline, or that a fresh process cannot load."""
+    """Refuses a bundle that a fresh process cannot load, or whose answers differ from the training pipeline's."""
     golden = pathlib.Path(work, "golden.pickle")
     golden.write_bytes(pickle.dumps(([tuple(case) for case in cases], pipeline.labels)))
     question = {"bundle": str(path), "golden": str(golden), "tolerance": tolerance(pipeline.model)}

@@ -1,4 +1,4 @@
-"""Questions with the answers of the training pipeline: Keras, layer by layer, on the model as it was given."""
+"""Test cases for a bundle: inputs, with the answers of the original Keras model, run layer by layer."""
 
 from typing import NamedTuple
 
@@ -10,12 +10,12 @@ from tfnn.serving import network, pictures
 
 ROWS = 32
 BATCHES = 1, 3, ROWS
-UNKNOWN = 32  # stands for a dimension that the model leaves open
+UNKNOWN = 32  # size of dimensions that the model leaves open
 DAMAGED = b"no image"
 
 
 class Case(NamedTuple):
-    """Inputs of a signature and the outputs that are wanted of it."""
+    """Inputs of a signature and the outputs it must give."""
 
     signature: str
     inputs: dict
@@ -27,7 +27,7 @@ class Case(NamedTuple):
 
 
 def images(shape, seed=0):
-    """uint8 (32, H, W, C), not of the model's size: blots of few colours, with noise over them."""
+    """Draws uint8 images (32, H, W, C), deliberately not of the model's size: blots of few colours under noise."""
     height, width, channels = shape
     random = np.random.RandomState(seed)
     height, width = height + height // 4 + 1, width + 1
@@ -37,7 +37,7 @@ def images(shape, seed=0):
 
 
 def tensors(specs, seed=0):
-    """{name: array}, 32 rows of numbers that every model can take: normal, or 0 and 1."""
+    """Draws {name: array}, 32 rows that every model can take: normal floats, integers 0 and 1, strings "a" and "b"."""
     random = np.random.RandomState(seed)
 
     def draw(spec):
@@ -52,10 +52,11 @@ def tensors(specs, seed=0):
 
 
 def given(examples, specs):
-    """{name: array} of a user's examples, repeated in turn to 32 rows.
+    """Turns a user's examples into {name: array} of 32 rows, repeating them in turn.
 
     Args:
-        examples: {name: array}, or the array of a single input. specs: of the inputs.
+        examples: {name: array}, or an array for a single input.
+        specs: the `tf.TensorSpec`s of the inputs.
     """
     if not isinstance(examples, dict) and len(specs) == 1:
         examples = {specs[0].name: examples}
@@ -71,7 +72,7 @@ def given(examples, specs):
 
 
 def outputs_of(model, structure, inputs):
-    """The flat outputs of a Keras model for flat inputs, run layer by layer on the CPU, where nothing is rounded to TF32."""
+    """The flat outputs of a Keras model for flat inputs. It runs layer by layer on the CPU, which does not round to TF32."""
     with tf.device("CPU"):
         outputs = keras.tree.flatten(model(keras.tree.pack_sequence_as(structure, inputs), training=False))
         return [tf.cast(output, network.full(output.dtype)) for output in outputs]
@@ -82,10 +83,13 @@ def arrays(tensors):
 
 
 def image_cases(given, raw, answers, plain, embedding):
-    """Cases of every signature of images, for each size of batch; in a batch of encoded ones, one is damaged.
+    """Cases for every signature of images and each batch size; in a batch of encoded images, one is damaged.
 
     Args:
-        given: {"image": uint8 images}. raw: the one input of the model. answers, plain: of all rows. embedding: or None.
+        given: {"image": uint8 images}.
+        raw: {name: the model's one input}, preprocessed.
+        answers, plain: {name: array} of the answers with class names, and of the numbers alone, for all rows.
+        embedding: an array, or None.
     """
     (pixels,), (raw,) = given.values(), raw.values()
     encoded = np.array([tf.io.encode_png(image).numpy() for image in pixels], object)
@@ -104,7 +108,7 @@ def image_cases(given, raw, answers, plain, embedding):
 
 
 def tensor_cases(given, raw, answers, plain, embedding):
-    """As `image_cases`, for tensors by name."""
+    """Like `image_cases`, for tensors by name."""
     for rows in BATCHES:
         yield Case("serving_default", first(rows, given), first(rows, answers))
         yield Case("raw", first(rows, raw), first(rows, plain))

@@ -1,4 +1,4 @@
-"""What a GraphDef holds: its nodes, its constants, its draws."""
+"""Looks into a GraphDef: its nodes, constants and random operations."""
 
 import re
 
@@ -6,7 +6,7 @@ import tensorflow as tf
 
 from tfnn.internals.tensorflow import graph_in
 
-# Of exclusive ors consists Threefry, from which `tfnn.random` draws.
+# BitwiseXor is among them because `tfnn.random` draws by Threefry, which consists of exclusive ors.
 DRAWS = re.compile("Random|Multinomial|Shuffle|TruncatedNormal|StatefulUniform|StatefulStandard|^Rng|^NonDeterm|BitwiseXor")
 
 
@@ -20,20 +20,20 @@ def nodes(graph):
 
 
 def constant_bytes(graph):
-    """Bytes of the numbers that are constants of a graph and of its functions."""
+    """Bytes of all numeric constants in a graph and its functions."""
     tensors = (node.attr["value"].tensor for node in nodes(graph) if node.op == "Const")
     return sum(tensor.ByteSize() for tensor in tensors if tensor.dtype != tf.string.as_datatype_enum)
 
 
 def check_python(graph):
-    """Refuses graphs that call functions of this process."""
+    """Refuses graphs that call Python functions, which exist in this process only."""
     for node in nodes(graph):
         if "PyFunc" in node.op:
             raise ValueError(f"the graph calls Python ({node.op}, {node.name}), which no server has")
 
 
 def check_random_operations(graph):
-    """Refuses graphs that draw random numbers: augmentation or dropout that was left switched on."""
+    """Refuses graphs that draw random numbers, because augmentation or dropout was left switched on."""
     for node in nodes(graph):
         if DRAWS.search(node.op):
             raise ValueError(

@@ -1,4 +1,4 @@
-"""`bundle.json`: what a bundle takes and gives, how it was made, and the checksum of each of its files and of itself."""
+"""`bundle.json`: a bundle's inputs and outputs, how it was made, and checksums of all its files and of itself."""
 
 import hashlib
 import json
@@ -19,7 +19,7 @@ MEANINGS = {
 
 
 def describe(signatures, images):
-    """{signature: {"inputs": ..., "outputs": ...}} of concrete functions, each tensor with dtype, shape and meaning."""
+    """{signature: {"inputs": ..., "outputs": ...}} of concrete functions; each tensor has a dtype, a shape and a meaning."""
     meanings = MEANINGS if images else {name: MEANINGS[name] for name in ("classes", "scores", "probabilities", "embedding")}
 
     def tensors(specs, raw):
@@ -39,19 +39,19 @@ def describe(signatures, images):
 
 
 def write(folder, content):
-    """Writes `bundle.json` over all other files of the folder."""
+    """Writes `bundle.json`, with the checksums of all other files in the folder."""
     files = {str(path.relative_to(folder)): digest(path) for path in sorted(folder.rglob("*")) if path.is_file()}
     (folder / NAME).write_text(rendered({"format": FORMAT} | content | {"files": files}), encoding="utf-8")
 
 
 def verified(folder):
-    """The content of a bundle's `bundle.json`, after it and every file that it names were compared with their checksums.
+    """Reads `bundle.json`, and compares it and every file that it names with their checksums.
 
     Args:
         folder: `NAME/VERSION`.
 
     Raises:
-        ValueError: for a folder without `bundle.json`, and for a file that is missing or is not as it was written.
+        ValueError: if there is no `bundle.json`, or a file is missing or was changed.
     """
     try:
         text = (folder / NAME).read_text(encoding="utf-8")
@@ -77,7 +77,7 @@ def verified(folder):
 
 
 def rendered(content):
-    """The text of the file, with its own checksum last."""
+    """The text of `bundle.json`; its own checksum comes last."""
     return json.dumps(content | {"sha256": checksum(content)}, indent=1, ensure_ascii=False) + "\n"
 
 

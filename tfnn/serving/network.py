@@ -1,4 +1,4 @@
-"""A Keras model as one graph: flat tensors in, flat float32 tensors out, traced once, frozen once."""
+"""Turns a Keras model into one graph with flat inputs and flat float32 outputs. It is traced once and frozen once."""
 
 import re
 from typing import NamedTuple
@@ -15,7 +15,7 @@ GRAPH_LIMIT = 2**31 - 2**24  # bytes: protobuf's 2 GB, less 16 MB for the graph 
 
 
 def functional(model):
-    """`model` as a functional one: a Sequential layer by layer, a subclass of `keras.Model` that was called as one layer."""
+    """`model` as a functional model: a Sequential layer by layer; a subclass of `keras.Model` that was called, as one layer."""
     if isinstance(model, keras.Sequential) and model.built:
         return keras.Model(model.inputs[0], model.outputs[0], name=model.name)
     if getattr(model, "inputs", None):
@@ -32,7 +32,7 @@ def functional(model):
 
 
 def symbolic(shapes, dtype, name=None):
-    """Inputs of shapes in a structure; those in a dict bear its keys as names."""
+    """`keras.Input`s for a structure of shapes; the keys of a dict become their names."""
     if isinstance(shapes, dict):
         return {key: symbolic(shape, dtype, key) for key, shape in shapes.items()}
     if isinstance(shapes[-1], (dict, list, tuple)):
@@ -41,7 +41,7 @@ def symbolic(shapes, dtype, name=None):
 
 
 def input_specs(model):
-    """A `tf.TensorSpec` of each input, in the model's own names; batch unknown, half precision asked for as float32."""
+    """A `tf.TensorSpec` of each input with the model's own name for it; half-precision inputs are declared as float32."""
     for tensor in model.inputs:
         if tensor.shape[0] is not None:
             raise ValueError(f"the model takes batches of {tensor.shape[0]} only; export needs one with an unknown batch size")
@@ -51,17 +51,17 @@ def input_specs(model):
 
 
 def output_names(model):
-    """The keys of a dict of outputs, or the names of the layers that give them."""
+    """The keys if the outputs are a dict, else the names of the layers that compute them."""
     return unique_names(outputs_of(model), [giver_of(tensor).name for tensor in model.outputs], "outputs")
 
 
 def is_automatic(name):
-    """Such names count the tensors of a process, so that they are others in the next."""
+    """Whether Keras made the name by counting the tensors of this process; such names differ in the next process."""
     return re.fullmatch(r"keras_tensor(_\d+)?", name) is not None
 
 
 def unique_names(structure, own, fallback):
-    """Names that are Python identifiers: a dict's keys, else the parts' own names, else `fallback`."""
+    """Unique Python identifiers for the parts of a structure: a dict's keys, else the parts' own names, else `fallback`."""
     names = []
     for place, ((path, _), name) in enumerate(zip(keras.tree.flatten_with_path(structure), own), 1):
         keys = [key for key in path if isinstance(key, str)]
@@ -72,7 +72,7 @@ def unique_names(structure, own, fallback):
 
 
 def embedding_of(model, layer):
-    """The output of the layer of that name; for True the input of the last layer that has weights."""
+    """The output of the layer with that name; for True, the input of the last layer with weights."""
     if layer is True:
         holders = [part for part in model.layers if part.weights]
         if not holders:
@@ -84,17 +84,17 @@ def embedding_of(model, layer):
         except ValueError:
             raise ValueError(f"embedding={layer!r}: the model {model.name} has no layer of that name") from None
     if not isinstance(tensor, keras.KerasTensor):
-        raise ValueError(f"embedding={layer!r}: the layer has several tensors there; name one that has one output")
+        raise ValueError(f"embedding={layer!r}: this layer has several tensors; name a layer with one output")
     return tensor
 
 
 def with_embedding(model, layer):
-    """A model of the same inputs whose last output is the embedding."""
+    """The same model with the embedding as an additional last output."""
     return keras.Model(model.inputs, [*model.outputs, embedding_of(model, layer)], name=model.name)
 
 
 class Once(NamedTuple):
-    """A function that was traced once. `state` is what it reads when called; `bytes` what its weights and constants take."""
+    """A function that was traced once. `state`: the variables it reads; `bytes`: the size of its weights and constants."""
 
     call: tf.types.experimental.ConcreteFunction
     state: list
@@ -102,13 +102,13 @@ class Once(NamedTuple):
 
 
 def once(function, specs, freeze):
-    """Traces a function of flat tensors to a list of tensors; `freeze` turns the variables it reads into constants."""
+    """Traces a function from flat tensors to a list of tensors. `freeze` turns the variables it reads into constants."""
     concrete = tf.function(function, input_signature=specs, autograph=False).get_concrete_function()
     graph = concrete.graph.as_graph_def()
     size = sum(variable_bytes(variable) for variable in concrete.variables) + graphs.constant_bytes(graph)
     handles = {id(variable.handle) for variable in concrete.variables}
     tables = [held for held in concrete.captured_inputs if held.dtype == tf.resource and id(held) not in handles]
-    if not freeze or tables:  # a table of words is no constant
+    if not freeze or tables:  # a lookup table cannot become a constant
         return Once(concrete, list(concrete.variables), size)
     if size > GRAPH_LIMIT:
         raise ValueError(
@@ -117,18 +117,18 @@ def once(function, specs, freeze):
     try:  # Control flow stays as functions: loops and datasets call this graph.
         return Once(frozen(concrete, lower_control_flow=False), [], size)
     except ValueError as error:
-        graphs.check_random_operations(graph)  # a generator's state is no constant; that it is there is what is wrong
+        graphs.check_random_operations(graph)  # a random generator's state cannot be frozen: name the cause
         raise ValueError(f"the model cannot be frozen ({str(error).splitlines()[0]}): pass freeze=False") from None
 
 
 def tables(model):
-    """Lookup tables of the layers, which a SavedModel must hold."""
+    """The lookup tables of the layers; a SavedModel must hold them."""
     held = (value for layer in layers_of(model, include_self=True) for value in vars(layer).values())
     return [value for value in held if isinstance(value, tf.saved_model.experimental.TrackableResource)]
 
 
 def network(answer, model, specs, freeze):
-    """`answer`, the model at inference, of flat tensors, in float32."""
+    """Traces `answer`, the model at inference, as a function of flat tensors with float32 outputs."""
 
     def call(*tensors):
         own = [tf.cast(tensor, of.dtype) if tensor.dtype != of.dtype else tensor for tensor, of in zip(tensors, model.inputs)]

@@ -24,7 +24,7 @@ def versions():
 
 
 def commit():
-    """The commit of the working directory's repository, with -dirty where files differ from it; None outside of one."""
+    """The commit of the working directory's repository, with "-dirty" if files differ from it; None outside a repository."""
     command = ["git", "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"]
     try:
         return subprocess.run(command, check=True, capture_output=True, text=True, timeout=10).stdout.strip()
@@ -49,7 +49,7 @@ def words(argument):
 
 
 def plain(value):
-    """JSON of what may hold numpy's numbers and arrays."""
+    """Turns a value that may hold numpy numbers and arrays into JSON."""
     if isinstance(value, dict):
         return {str(key): plain(each) for key, each in value.items()}
     if isinstance(value, (list, tuple)):

@@ -1,21 +1,21 @@
-"""From images of any size, or their files' bytes, to what a network takes."""
+"""Turns images of any size, or the bytes of image files, into a network's input."""
 
 import tensorflow as tf
 
 from tfnn.data import pixels
 
-DECODERS = 8  # images of one request that are decoded at the same time
+DECODERS = 8  # images of one request that are decoded in parallel
 
 
 def fit_size(image, shape, prepare):
-    """One image, uint8 (H, W, 1 to 4), to float32 of `shape`, 0 to 255."""
+    """Turns one image, uint8 (H, W, 1 to 4), into float32 of `shape`, 0 to 255."""
     *size, channels = shape
     image = pixels.with_channels(image, channels)
     return tf.ensure_shape(pixels.resize(image if prepare is None else prepare(image), size), shape)
 
 
 def fit_sizes(images, shape, prepare):
-    """uint8 (B, H, W, 1 to 4) to float32 (B, *shape)."""
+    """Turns images, uint8 (B, H, W, 1 to 4), into float32 (B, *shape), 0 to 255."""
     if prepare is None:
         *size, channels = shape
         return pixels.resize(pixels.with_channels(images, channels), size)
@@ -24,10 +24,10 @@ def fit_sizes(images, shape, prepare):
 
 
 def decode_each(encoded, shape, prepare):
-    """Encoded images, string (B,), to float32 (B, *shape), 0 to 255, zeros where the bytes are no image, and whether they are.
+    """Decodes images, string (B,), to float32 (B, *shape), 0 to 255, and bool (B,): whether an image could be decoded.
 
-    A data set drops what cannot be decoded and gives the rest, with its places, as one batch. The last place is that of
-    a blank image, so that the batch is never empty.
+    Images that could not be decoded are zeros: a `tf.data.Dataset` drops them and gives the others, with their indices, as
+    one batch, from which they are scattered. A blank image comes last, so that the batch is never empty.
     """
     size = tf.size(encoded, tf.int64)
     each = tf.data.Dataset.from_tensor_slices(encoded).enumerate()
@@ -38,7 +38,7 @@ def decode_each(encoded, shape, prepare):
     )
     blank = tf.data.Dataset.from_tensors((size, tf.zeros(shape)))
     options = tf.data.Options()
-    options.autotune.enabled = False  # each call is a new data set: there is nothing to tune in its short life
+    options.autotune.enabled = False  # each call makes a new dataset, too short-lived to be tuned
     options.experimental_optimization.apply_default_optimizations = False
     whole = images.ignore_errors().concatenate(blank).batch(size + 1).with_options(options)
     places, decoded = whole.get_single_element()
@@ -48,7 +48,7 @@ def decode_each(encoded, shape, prepare):
 
 
 def blank_where_not(ok, outputs):
-    """Zeros and empty names in the rows of images that could not be read."""
+    """Writes zeros and empty names into the rows of images that could not be read."""
 
     def blank(output):
         rows = tf.reshape(ok, tf.concat([tf.shape(ok), tf.ones([tf.rank(output) - 1], tf.int32)], 0))

@@ -1,4 +1,4 @@
-"""The way from a request to its answer: once as training has it, in Keras, and once as a graph."""
+"""The way from a request to its answer, twice: in Keras, as in training, and as a graph."""
 
 from typing import NamedTuple
 
@@ -13,8 +13,13 @@ from tfnn.serving.fold_batchnorm import fold_batchnorm
 
 
 class Traced(NamedTuple):
-    """served: {signature: concrete function}. state: what they read when called. bytes: those of all weights and constants.
-    folded: how many BatchNorms are in the layers before them.
+    """A pipeline as graphs.
+
+    Attributes:
+        served: {signature: concrete function}.
+        state: the variables and tables that they read.
+        bytes: the size of all weights and constants.
+        folded: how many BatchNorms were folded.
     """
 
     served: dict
@@ -24,7 +29,10 @@ class Traced(NamedTuple):
 
 
 class Pipeline:
-    """A model with what brings requests to it and names its answers. Arguments are those of `export`."""
+    """A model with all that turns requests into its inputs and its outputs into named answers.
+
+    Its arguments are those of `export`.
+    """
 
     def __init__(self, given, labels, preprocess, prepare, from_logits, size, top_k, names, embedding):
         self.given, self.model = given, network.functional(given)
@@ -42,14 +50,14 @@ class Pipeline:
         self.whole = self.model if embedding is None else network.with_embedding(self.model, embedding)
 
     def preprocessed(self, *tensors):
-        """Flat tensors as they come to flat tensors as the model takes them."""
+        """Preprocesses flat tensors of a request to flat inputs of the model."""
         if self.preprocess is not None:
             inputs = keras.tree.pack_sequence_as(self.structure, list(tensors))
             tensors = keras.tree.flatten(self.preprocess(tensors[0] if len(tensors) == 1 else inputs))
         return [signatures.cast(tensor, spec.dtype) for tensor, spec in zip(tensors, self.specs)]
 
     def cases(self, warmup):
-        """What the training pipeline answers to drawn inputs, or to those in `warmup`: `golden.Case`s."""
+        """`golden.Case`s: the training pipeline's answers to the inputs in `warmup`, or to drawn ones."""
         specs = [signatures.IMAGES] if self.shape else self.specs
         if warmup is not None and warmup is not False:
             inputs = golden.given(warmup, specs)

@@ -1,4 +1,4 @@
-"""A version appears whole or not at all: written to a hidden sibling, which servers pass over, then renamed."""
+"""Publishes a version whole or not at all: it is written to a hidden sibling, which servers ignore, and then renamed."""
 
 import contextlib
 import errno
@@ -23,7 +23,7 @@ def check_version(directory, version):
 
 @contextlib.contextmanager
 def draft(directory):
-    """A hidden folder in `directory`, gone after the block unless it was published; so are those that killed exports left."""
+    """A hidden folder in `directory`, removed after the block unless it was published. Removes leftovers of killed exports."""
     made = [parent for parent in (directory, *directory.parents) if not parent.exists()]
     with contextlib.ExitStack() as stack:
         stack.callback(remove_empty, made)
@@ -42,12 +42,12 @@ def remove_empty(folders):
 
 @contextlib.contextmanager
 def locked_folder(directory):
-    """A new folder, locked while this process lives, so that another export knows that it is in use."""
+    """A new folder that is locked while it is in use, so that other exports do not remove it."""
     while True:
         hidden = pathlib.Path(tempfile.mkdtemp(prefix=PREFIX, dir=directory))
         with lock(hidden):
             if not hidden.exists():
-                continue  # another export took it for a stale one before it was locked
+                continue  # before it was locked, another export removed it as stale
             hidden.chmod(0o777 & ~umask())
             yield hidden
             return
@@ -67,10 +67,10 @@ def umask():
 
 
 def publish(hidden, directory, version, beside):
-    """Syncs what was written to disk and gives it its number.
+    """Syncs the hidden folder to disk and renames it to its version number.
 
     Args:
-        beside: {file: text} for files of the directory, written where there are none: what an operator set stays.
+        beside: {file name: text} of files in `directory`, written only if they do not exist: an operator's edits stay.
     """
     for name, text in beside.items():
         (hidden / name).write_text(text, encoding="utf-8")
@@ -88,7 +88,7 @@ def publish(hidden, directory, version, beside):
 
 
 def rename(hidden, directory, version):
-    """Gives `hidden` its number; where another export took the next one meanwhile, the one after it."""
+    """Renames `hidden` to its number. If another export has just taken the next number, tries the one after it."""
     while True:
         target = directory / str(version or next_version(directory))
         try:

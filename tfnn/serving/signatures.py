@@ -1,4 +1,4 @@
-"""What a bundle can be asked: named signatures around one network."""
+"""The signatures of a bundle: named functions around one network."""
 
 from typing import NamedTuple
 
@@ -13,8 +13,11 @@ ENCODED = tf.TensorSpec([None], tf.string, "image_bytes")
 class Answer(NamedTuple):
     """How a network's outputs become named answers.
 
-    outputs: the names of the model's outputs. labels: those of the classes, or None where the one output is no scores of
-    classes. top_k: how many names are given. from_logits: whether the scores still need a softmax, one a sigmoid.
+    Attributes:
+        outputs: the names of the model's outputs.
+        labels: the names of the classes, or None if the outputs are not scores of classes.
+        top_k: how many class names to give.
+        from_logits: whether the scores still need a softmax, or, for a single output unit, a sigmoid.
     """
 
     outputs: list
@@ -23,7 +26,7 @@ class Answer(NamedTuple):
     from_logits: bool
 
     def plain(self, tensors):
-        """Numbers alone, as converters take them."""
+        """The answers that are numbers, without class names, which converters cannot handle."""
         if self.labels is None:
             return dict(zip(self.outputs, tensors))
         return {"probabilities": probabilities(tensors[0], self.from_logits)}
@@ -37,7 +40,7 @@ class Answer(NamedTuple):
 
 
 def probabilities(scores, from_logits):
-    """(B, classes), or (B, 1) of the second of two classes, to float32 (B, classes) that sum to 1."""
+    """Turns scores (B, classes), or (B, 1) for the second of two classes, into float32 (B, classes) that sum to 1."""
     scores = tf.cast(scores, tf.float32)
     if scores.shape[-1] == 1:
         second = tf.sigmoid(scores) if from_logits else scores
@@ -46,11 +49,11 @@ def probabilities(scores, from_logits):
 
 
 def of_images(network, preprocess, dtype, shape, prepare, answer):
-    """Signatures that take images.
+    """The signatures that take images.
 
     Args:
-        network: of images (B, *shape) of `dtype` to a list of the model's outputs, and the embedding after them.
-        preprocess: of float32 images (B, *shape), 0 to 255, to a list of what the network takes.
+        network: a function from images (B, *shape) of `dtype` to a list: the model's outputs, then the embedding if any.
+        preprocess: a function from float32 images (B, *shape), 0 to 255, to a list of the network's inputs.
     """
 
     def outputs_of(images):
@@ -78,7 +81,7 @@ def of_images(network, preprocess, dtype, shape, prepare, answer):
 
 
 def of_tensors(network, preprocess, specs, answer):
-    """Signatures that take tensors by the names of the model's inputs; `raw` those that are preprocessed already."""
+    """The signatures that take tensors, named like the model's inputs; those of `raw` are already preprocessed."""
 
     @tf.function(input_signature=specs, autograph=False)
     def serving_default(*tensors):
@@ -96,7 +99,7 @@ def of_tensors(network, preprocess, specs, answer):
 
 
 def cast(tensor, dtype):
-    """As the network takes it: numbers between whole ones are rounded for a network of whole ones."""
+    """Converts to the network's dtype; floats are rounded for a network that takes integers."""
     tensor = tf.convert_to_tensor(tensor)
     if tensor.dtype == dtype:
         return tensor

@@ -1,8 +1,8 @@
-"""What TensorFlow Serving reads beside a SavedModel: requests to warm up with, and configuration.
+"""The files that TensorFlow Serving reads beside a SavedModel: warm-up requests and configuration.
 
-Its messages are declared here in the few fields that are written: `tensorflow-serving-api` would bring the distribution
-named tensorflow, which breaks another one that is installed. Names and numbers are those of its files prediction_log.proto,
-predict.proto and model.proto. A nested message and bytes are the same on the wire, so that tensors come as bytes.
+The few message fields that are written are declared here: `tensorflow-serving-api` would install the distribution named
+tensorflow, which breaks any other build of TensorFlow. Names and numbers are those of prediction_log.proto, predict.proto
+and model.proto. On the wire a nested message looks like bytes, so tensors are declared as bytes.
 """
 
 import functools
@@ -24,7 +24,7 @@ MESSAGES = {  # message: {field: (number, type)}
 
 @functools.cache
 def messages():
-    """The classes of MESSAGES, from a pool of their own, so that they never meet those of `tensorflow-serving-api`."""
+    """The classes of MESSAGES, in a pool of their own, so that they do not clash with `tensorflow-serving-api`."""
     file = descriptor_pb2.FileDescriptorProto(name="warmup.proto", package="warmup", syntax="proto3")
     for name, fields in MESSAGES.items():
         message = file.message_type.add(name=name)
@@ -44,7 +44,7 @@ SCALARS = {str: FIELD.TYPE_STRING, bytes: FIELD.TYPE_BYTES}
 
 
 def warm_up_record(model, signature, inputs):
-    """A PredictionLog, serialized: one request with {input: array}."""
+    """A serialized PredictionLog of one request with {input: array}."""
     made = messages()
     tensors = {name: tf.make_tensor_proto(np.asarray(array)) for name, array in inputs.items()}
     request = made["PredictRequest"](
@@ -55,7 +55,7 @@ def warm_up_record(model, signature, inputs):
 
 
 def write_warm_up(folder, model, cases):
-    """Writes the questions of `golden.Case`s as requests, which a server answers before it takes others."""
+    """Writes the inputs of `golden.Case`s as requests, which a server answers before it takes others."""
     path = folder / WARM_UP
     path.parent.mkdir()
     with tf.io.TFRecordWriter(str(path)) as writer:
@@ -64,7 +64,7 @@ def write_warm_up(folder, model, cases):
 
 
 def configuration(model):
-    """{file: text} for `--model_config_file` and `--batching_parameters_file` of a server that finds the folder in /models."""
+    """{file: text} for `--model_config_file` and `--batching_parameters_file`; the server finds the folder in /models."""
     name = model.replace("\\", "\\\\").replace('"', '\\"')
     return {
         "models.config": (

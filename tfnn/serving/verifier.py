@@ -1,7 +1,8 @@
-"""A program for a process of its own, in which neither Keras nor tfnn can be imported: does a bundle answer as it should?
+"""Checks a bundle's answers, as a program in a process that can import neither Keras nor tfnn.
 
-Its argument is the format; all but TensorFlow's are run without TensorFlow, by their own runtime. Each line of its input
-names a bundle, a file of cases and a tolerance, as JSON; each line of its output is null, or what is wrong.
+Its argument is the format. All formats but TensorFlow's run without TensorFlow, in their own runtime. Each line of the input
+is JSON with a bundle, a file of cases and a tolerance; each line of the output is JSON: null, or a text that says what is
+wrong.
 """
 
 import json
@@ -14,7 +15,7 @@ BLOCKED = ["keras", "tf_keras", "tfnn"]
 
 
 class Block:
-    """Refuses to import what a server does not have. TensorFlow itself imports Keras, so that this comes after it."""
+    """Blocks imports that a server does not have. TensorFlow itself imports Keras, so it must be imported first."""
 
     def find_spec(self, name, path=None, target=None):
         if name.split(".")[0] in BLOCKED:
@@ -22,7 +23,7 @@ class Block:
 
 
 def prepare(format):
-    """Loads TensorFlow where it is the runtime, and blocks all else."""
+    """Loads TensorFlow if it is the runtime, and blocks it otherwise; blocks Keras and tfnn."""
     if format == "tf_saved_model":
         import tensorflow  # noqa: F401
     else:
@@ -33,7 +34,7 @@ def prepare(format):
 
 
 def saved_model(bundle):
-    """A function (signature, {input: array}) to {output: array}, as those below."""
+    """Loads a bundle as a function of (signature, {input: array}) that returns {output: array}; so do those below."""
     import tensorflow as tf
 
     loaded = tf.saved_model.load(bundle)
@@ -63,7 +64,7 @@ def litert(bundle):
 def openvino(bundle):
     import openvino
 
-    # Unless told, OpenVINO computes in bfloat16 where the processor has it.
+    # By default OpenVINO computes in bfloat16 if the processor has it.
     network = openvino.compile_model(f"{bundle}/model.xml", "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
 
     def answer(signature, inputs):
@@ -77,7 +78,7 @@ FORMATS = {"tf_saved_model": saved_model, "onnx": onnx, "litert": litert, "openv
 
 
 def problem(format, bundle, golden, tolerance):
-    """What is wrong with the answers of a bundle, or None."""
+    """A text that says what is wrong with a bundle's answers, or None."""
     with open(golden, "rb") as file:
         cases, labels = pickle.load(file)
     ask = FORMATS[format](bundle)
@@ -109,7 +110,10 @@ def difference(name, answer, wanted, labels, tolerance):
 
 
 def misnamed(classes, wanted, labels, tolerance):
-    """Names in the right order; those of equal probability may change places. A name may belong to several classes."""
+    """A text that says which class names are wrong, or None.
+
+    Names of equal probability may change places. A name may belong to several classes.
+    """
     labels = np.array([label.encode() for label in labels])
     ok = wanted.get("ok", np.ones(len(classes), bool))
     for row, (names, expected, probabilities) in enumerate(zip(classes, wanted["classes"], wanted["probabilities"])):

@@ -1,25 +1,25 @@
-"""How many stages to retrain."""
+"""Advises how many stages to retrain."""
 
 
 def advise(n_examples, n_classes, thresholds=(20, 100, 500, 2000)):
-    """How many of a backbone's last stages to retrain with the head, by the number of examples for each class.
+    """How many of a backbone's last stages to retrain with the head, by the number of examples per class.
 
     "The bigger your data set, the more layers you have to retrain" (lecture, section 7): few examples cannot correct many
-    weights, many can. The lecture gives the direction and no numbers; those here are a start to be tried against the
-    validation part, which decides. They are not measured: pretrained weights of the networks that they are for were not to be
-    had. On a small network (`tfnn transfer --demo`) one stage of three is best with one example of each class, two with two,
-    all with five and more.
+    weights, many can. The lecture gives the direction but no numbers. Those here are a starting point; the validation part
+    decides. They are not measured, because no pretrained weights were available for the networks they are meant for. On a
+    small network (`tfnn transfer --demo`) one stage of three is best with one example per class, two with two, all with five
+    and more.
 
     Args:
-        n_examples: of the training part.
-        n_classes: how many there are.
-        thresholds: examples for each class, rising: from the k-th on k stages are retrained, from the last on all.
+        n_examples: the number of training examples.
+        n_classes: the number of classes.
+        thresholds: rising numbers of examples per class: k stages from the k-th threshold on, all stages from the last.
 
     Returns:
         An int, or "all".
 
     Raises:
-        ValueError: for fewer than one example or two classes, and thresholds that do not rise.
+        ValueError: if there are no examples or fewer than two classes, or if the thresholds do not rise.
 
     Example:
         >>> tfnn.transfer.advise(n_examples=500, n_classes=5)

@@ -1,4 +1,4 @@
-"""What is known of each model of `keras.applications`, and the model itself, without its head."""
+"""The models of `keras.applications` without their heads, and facts about each."""
 
 import dataclasses
 import difflib
@@ -17,16 +17,16 @@ from tfnn.transfer.weights import load_weights, source
 
 
 def backbone(name):
-    """What is known of a model of `keras.applications`.
+    """Looks up a model of `keras.applications`.
 
     Args:
-        name: of the constructor, such as "MobileNetV2".
+        name: the name of the constructor, such as "MobileNetV2".
 
     Returns:
         A `Backbone`.
 
     Raises:
-        ValueError: for an unknown name; the nearest ones are named.
+        ValueError: for an unknown name; the error suggests similar ones.
 
     Example:
         >>> mobile = tfnn.transfer.backbone("MobileNetV2")
@@ -43,7 +43,7 @@ def backbone(name):
 
 
 def backbones():
-    """The names that `backbone` knows, a tuple."""
+    """A tuple of the names that `backbone` knows."""
     return tuple(table())
 
 
@@ -52,17 +52,17 @@ class Backbone:
     """A model of `keras.applications` without its head.
 
     Attributes:
-        name: of the constructor.
-        input_size: height and width of the images it was trained on.
+        name: the name of the constructor.
+        input_size: the height and width of the images it was trained on.
         minimum_size: the smallest height and width; there is no largest.
-        any_channels: whether it takes images of other than 3 channels (without ImageNet's weights).
-        preprocessing: "caffe" (BGR minus its mean), "tf" (−1 to 1), "torch" (0 to 1, standardised by channel), or "inside",
-            where the network's own first layers do it.
-        feature_layer: name of the last layer but the pooling, of as many channels as there are features. Of one without a name
-            of its own ("activation_17" of MobileNetV3Small) in a fresh session: Keras numbers on where it has built others.
-        features: width of the pooled features.
-        stages: {name: parameters} of the blocks that are frozen or trained as one, from input to output.
-        activations: numbers that all layers put out for one image of `input_size`.
+        any_channels: whether it takes images whose number of channels is not 3 (without ImageNet's weights).
+        preprocessing: "caffe" (BGR minus its mean), "tf" (−1 to 1), "torch" (0 to 1, standardised by channel), or "inside"
+            if the network's own first layers do it.
+        feature_layer: the name of the last layer before the pooling; it has one channel per feature. Names that Keras counts
+            up, such as "activation_17" of MobileNetV3Small, hold in a fresh session only.
+        features: the number of pooled features.
+        stages: {name: number of parameters} of the blocks that are frozen or trained as one, from input to output.
+        activations: how many numbers all layers together put out for one image of `input_size`.
         files: {input size: (name, URL, hash or None)} of ImageNet's weights, as Keras knows them.
     """
 
@@ -84,16 +84,16 @@ class Backbone:
     def memory(self, batch_size=1):
         """Bytes of the weights and of all layers' outputs for a batch of images of `input_size`, in float32.
 
-        An estimate of what training all stages holds; gradients and an optimizer's slots come on top, 4 bytes each for a
-        parameter, and prediction needs less, as it drops an output after its last use.
+        This estimates the memory for training all stages. Gradients and each of an optimizer's slots add 4 bytes per
+        parameter. Prediction needs less, because it drops each output after its last use.
         """
         return 4 * (self.parameters + batch_size * self.activations)
 
     def preprocess(self, x):
-        """Pixels to what the network takes: equal to Keras's `preprocess_input`, but a pure function of any dtype.
+        """Turns pixels into the network's input, as Keras's `preprocess_input` does, but as a pure function of any dtype.
 
         Args:
-            x: RGB images (..., height, width, 3), 0 to 255; an array, which is not changed, or a tensor.
+            x: an array, which is not changed, or a tensor of RGB images (..., height, width, 3), 0 to 255.
 
         Returns:
             An array or tensor of the same shape: float32, or the type of `x` if that is a float.
@@ -101,21 +101,21 @@ class Backbone:
         return preprocess(x, self.preprocessing)
 
     def build(self, input_shape=None, weights=None, pooling="avg"):
-        """The model without its head, of the same layers whatever its weights are.
+        """The model without its head. Its layers do not depend on `weights`.
 
         Args:
-            input_shape: (height, width, channels) of images; None is `input_size` and 3 channels.
-            weights: "imagenet", from Keras's cache or downloaded to it; a path, see `tfnn.transfer.load_weights`; None
-                starts at random.
+            input_shape: (height, width, channels) of images; None takes `input_size` and 3 channels.
+            weights: "imagenet", from Keras's cache or downloaded to it; a path, see `tfnn.transfer.load_weights`; or None
+                for random ones.
             pooling: "avg" or "max" over height and width; None leaves the feature maps.
 
         Returns:
             A functional Keras model from `preprocess`ed images to features (B, features).
 
         Raises:
-            ValueError: for an input that the network cannot take, or weights that do not fit it.
-            ConnectionError: where ImageNet's weights are neither in the cache nor to be had.
-            FileNotFoundError: where there is no such file of weights.
+            ValueError: if the network cannot take such images, or the weights do not fit it.
+            ConnectionError: if ImageNet's weights are not in the cache and cannot be downloaded.
+            FileNotFoundError: if there is no such file of weights.
         """
         shape = self.checked(input_shape, weights)
         if weights == "imagenet":
@@ -131,11 +131,11 @@ class Backbone:
         return model
 
     def imagenet(self, input_shape=None):
-        """The file of ImageNet's weights for images of this shape, in Keras's cache or downloaded to it, as `build` takes it.
+        """The path of ImageNet's weights for images of this shape, in Keras's cache or downloaded to it; `build` takes it.
 
         Raises:
-            ValueError: for an input that the network cannot take, and for a file in the cache that is not Keras's.
-            ConnectionError: where the file is neither in the cache nor to be had.
+            ValueError: if the network cannot take such images, or the file in the cache is not Keras's.
+            ConnectionError: if the file is not in the cache and cannot be downloaded.
         """
         height, width, _ = self.checked(input_shape, "imagenet")
         return fetched(*self.files.get(height if height == width else None, self.files[self.input_size]))
@@ -157,7 +157,7 @@ class Backbone:
 
 @functools.cache
 def table():
-    """{name: Backbone} of backbones.json, as `make_backbones` wrote it."""
+    """{name: Backbone} from backbones.json, which `make_backbones` writes."""
     stored = json.loads(importlib.resources.files("tfnn.transfer").joinpath("backbones.json").read_text())
     for facts in stored.values():
         facts["files"] = types.MappingProxyType({int(size): tuple(file) for size, file in facts["files"].items()})

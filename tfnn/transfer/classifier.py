@@ -1,4 +1,4 @@
-"""A classifier of images on a backbone: what it needs of pixels, the stages, and a new head, in one graph."""
+"""A classifier of images on a backbone: preprocessing, stages and a new head in one graph."""
 
 import re
 import warnings
@@ -31,32 +31,32 @@ def classifier(
     """A classifier of images with a backbone of `keras.applications`, or one of your own.
 
     "Freeze all but the last few layers, retrain on the small set; the bigger the set, the more layers are retrained"
-    (lecture, section 7). What the backbone needs of pixels is its first layer, so that training, evaluation and an
-    exported bundle cannot differ: images are always RGB of 0 to 255.
+    (lecture, section 7). The backbone's preprocessing is the first layer of the model, so training, evaluation and an
+    exported bundle cannot differ in it: images are always RGB, 0 to 255.
 
     Args:
-        backbone: a name that `tfnn.transfer.backbone` knows, such as "MobileNetV2"; or a functional model from images to
-            features (B, F), or a Sequential, with weights of its own, whose layers are shared. It takes pixels of 0 to 255, or
-            what `preprocessing` makes of them.
-        classes: how many there are.
-        input_shape: (height, width, channels) of images, for a name; None takes the size of the backbone's training.
-        weights: "imagenet", a path (see `tfnn.transfer.load_weights`) or None, for a name.
-        preprocessing: for a model: the name of a network of `keras.applications` whose preprocessing comes before it, as its
-            constructor gives the network without; None for one that takes pixels as they are. A name brings its own.
+        backbone: a name that `tfnn.transfer.backbone` knows, such as "MobileNetV2"; or your own functional model or
+            Sequential from images to features (B, F), whose layers and weights are shared. It takes pixels, 0 to 255, or
+            the result of `preprocessing`.
+        classes: the number of classes.
+        input_shape: for a name, the (height, width, channels) of images; None takes the size of the backbone's training.
+        weights: for a name, "imagenet", a path (see `tfnn.transfer.load_weights`) or None.
+        preprocessing: for a model, the name of a network of `keras.applications` whose preprocessing to put before it:
+            Keras's constructors give networks without theirs. None for a model that takes pixels as they are. A backbone
+            given by name brings its own.
         unfreeze: how many of the last stages are trained with the head, an int or "all"; see `tfnn.transfer.Unfreeze`.
-        dropout: the part of the features that is dropped in training, before the head.
-        kernel_initializer: of the head, which starts at zeros as in BiT (Kolesnikov et al. 2020, arXiv:1912.11370): every
-            class is as probable as the others, and the features stay as they are at the first update. `HeNormal()` starts at
-            random.
-        name: of the model.
+        dropout: the share of the features that is dropped in training, before the head.
+        kernel_initializer: of the head. Zeros, as in BiT (Kolesnikov et al. 2020, arXiv:1912.11370), make all classes
+            equally probable at the start, and the first update leaves the features alone. `HeNormal()` starts at random.
+        name: the name of the model.
 
     Returns:
-        A functional Keras model of images (B, height, width, channels), 0 to 255, any dtype, to probabilities (B, classes).
-        Its stages are layers of it, `StageModel`s: a frozen one is wholly in inference mode.
+        A functional Keras model from images (B, height, width, channels), 0 to 255, any dtype, to probabilities (B, classes).
+        Its stages are layers of the class `StageModel`; a frozen stage runs entirely in inference mode.
 
     Raises:
-        ValueError: for fewer than 2 classes, a backbone that gives no features (B, F) or ends in a softmax, and as
-            `Backbone.build` does.
+        ValueError: if there are fewer than 2 classes, or the backbone does not give features (B, F) or ends in a softmax;
+            also as for `Backbone.build`.
 
     Example:
         >>> model = tfnn.transfer.classifier("MobileNetV2", 5, (96, 96, 3), weights="imagenet")
@@ -100,8 +100,9 @@ def check_features(body):
 
 
 def warn_of_bare_network(body):
-    """Of a network that a constructor of `keras.applications` made to follow `preprocess_input`, and that has nothing before
-    its first weights: it would be given pixels of 0 to 255.
+    """Warns if a constructor of `keras.applications` made the network and it lacks its `preprocess_input`.
+
+    Such a network has nothing before its first weights, and would get pixels, 0 to 255.
     """
     plain = lambda name: re.sub(r"\W|_", "", name).lower()
     alike = [name for name in backbones() if plain(body.name).startswith(plain(name))]

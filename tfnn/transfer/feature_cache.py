@@ -1,4 +1,4 @@
-"""What a frozen backbone gives for each image, computed once and kept, in memory or on disk."""
+"""Computes a frozen backbone's features of each image once, and keeps them in memory or on disk."""
 
 import weakref
 
@@ -21,28 +21,28 @@ from tfnn.transfer.stage_model import StageModel
 
 
 class FeatureCache:
-    """Lets `tfnn.fit(model, x, y, cache=FeatureCache())` compute a frozen backbone once for each image, not in each epoch.
+    """Lets `tfnn.fit(model, x, y, cache=FeatureCache())` run a frozen backbone once per image, not once per epoch.
 
-    While all stages of a `tfnn.transfer.classifier` are frozen, nothing below the head changes: what the last stage gives
-    for an image is the same in each epoch. It is computed in one pass over the images, arrays or `tfnn.data.ImageFiles`, and
-    the head is trained on it, in the same order of examples. So weights and history are those of a run without the cache,
-    to rounding (1e-5). Once a stage is unfrozen, images are read again.
+    While all stages of a `tfnn.transfer.classifier` are frozen, the last stage gives the same features for an image in each
+    epoch. They are computed in one pass over the images (arrays or `tfnn.data.ImageFiles`), and the head is trained on them,
+    in the same order of examples. Weights and history equal those of a run without the cache, up to rounding (1e-5). Once a
+    stage is unfrozen, images are read again.
 
-    Under `fit(augment=...)` an image has `copies` sets of features: epoch e trains on those of the pixels that augmentation
-    draws for epoch e mod `copies`. For the first `copies` epochs that is what a run without the cache sees, but for the
-    masks of dropout, whose draws are counted from the augmentation on.
+    With `fit(augment=...)` an image has `copies` sets of features: epoch e trains on the image as augmentation draws it for
+    epoch e mod `copies`. In the first `copies` epochs these are the images of a run without the cache. Only the masks of
+    dropout differ, because its draws are counted after those of the augmentation.
 
     Args:
-        directory: where features are kept from run to run, in a file for each set of images; None keeps them in memory. A
-            file is named by the SHA-256 of what it depends on: the backbone's layers and weights, the preprocessing, the
+        directory: a folder in which features stay from run to run, one file per set of images; None keeps them in memory. A
+            file is named by the SHA-256 of all that it depends on: the backbone's layers and weights, the preprocessing, the
             pixels, the augmentation and its seed, and the versions of Keras and TensorFlow.
-        copies: augmented sets of features for each image; None computes the backbone at each update where there is
-            augmentation.
-        max_bytes: of all that is kept; what was used longest ago makes room.
-        batch_size: images that the backbone is given at a time.
+        copies: the number of augmented sets of features per image. With None and augmentation, the backbone runs at each
+            update.
+        max_bytes: a limit for all features that are kept; the least recently used are dropped.
+        batch_size: how many images the backbone takes at a time.
 
     Raises:
-        ValueError: for numbers that are not positive integers.
+        ValueError: if a number is not a positive integer.
 
     Example:
         >>> cache = tfnn.transfer.FeatureCache("features")
@@ -58,16 +58,16 @@ class FeatureCache:
         self.parts = weakref.WeakKeyDictionary()  # {model: (backbone, head)}
 
     def features(self, model, source, validation, steps, seed):
-        """What `tfnn.fit` is to train in the place of the model.
+        """The head and its features, for `tfnn.fit` to train in place of the model.
 
         Args:
             model: compiled.
-            source, validation: what `fit` reads; the latter may be None.
-            steps: of its augmentation.
+            source, validation: the sources that `fit` reads; the latter may be None.
+            steps: the layers of the augmentation.
             seed: of the run.
 
         Returns:
-            ((head, its source, its validation data), words), or (None, why not, in words).
+            ((head, its source, its validation data), a note for the user), or (None, a note that says why not).
         """
         why_not = obstacle(model, source, validation, steps, self.copies)
         if not why_not:
@@ -90,19 +90,19 @@ class FeatureCache:
         return (head, trained, held_out), f"features of {what} images {told}, {size / 1e6:,.1f} MB"
 
     def split(self, model):
-        """(from images to what the last stage gives, from there to the outputs, or None), the same for each call."""
+        """(model from images to features, model from features to outputs or None), made once for each `model`."""
         if model not in self.parts:
             calls = [call for call in calls_of(model) if isinstance(call.operation, StageModel)]
             (features,) = calls[-1].outputs
             try:
                 head = keras.Model(features, model.output)
-            except ValueError:  # outputs that hang on other tensors, too
+            except ValueError:  # outputs also depend on other tensors
                 head = None
             self.parts[model] = keras.Model(model.input, features), head
         return self.parts[model]
 
     def kept_or_computed(self, body, x, steps, seed, copies):
-        """(features (copies, N, F), which of the two they are)."""
+        """(features (copies, N, F), "kept" or "computed")."""
         known = description(body, steps, seed)
         key = known and key_of(known, x, copies)
         found = self.store.get(key) if known else None
@@ -114,7 +114,7 @@ class FeatureCache:
         return found, "computed"
 
     def computed(self, body, x, steps, seed, copies):
-        """(copies, N, F)."""
+        """Computes the features, (copies, N, F)."""
 
         @tf.function(autograph=False)
         def features(images, copy, examples):
@@ -134,7 +134,7 @@ class FeatureCache:
 
 
 class Copies(Arrays):
-    """Features in the place of the images of `whole`: pass number p reads copy p mod their number."""
+    """Features in place of the images of `whole`: pass p reads copy p mod their number."""
 
     def __init__(self, features, whole):
         self.copies = [tf.constant(copy) for copy in features]
@@ -146,7 +146,7 @@ class Copies(Arrays):
 
 
 def obstacle(model, source, validation, steps, copies):
-    """Why the features of a run cannot be computed before it, or None."""
+    """Says why the features cannot be computed before a run, or None."""
     stages = [layer for layer in model.layers if isinstance(layer, StageModel)]
     if not stages:
         return "the model has no stages, as tfnn.transfer.classifier makes them"
@@ -170,9 +170,9 @@ def obstacle(model, source, validation, steps, copies):
 
 
 def changing(body):
-    """Why its features of an image are not the same at each update, or not all that a call of it gives; or None."""
+    """Says why features of an image could differ between updates, or why a call does more than compute them; or None."""
     for layer in body.layers:
-        if not isinstance(layer, StageModel):  # what a user put before the stages
+        if not isinstance(layer, StageModel):  # a layer that a user put before the stages
             if layer.trainable_weights:
                 return f"{layer.name}, below the stages, is trained"
             if takes_training(layer):
@@ -181,7 +181,7 @@ def changing(body):
 
 
 def adds_losses(body):
-    """Whether a call of it adds to the loss, as activity regularizers and `add_loss` do."""
+    """Whether a call adds to the loss, by activity regularizers or `add_loss`."""
     layers = layers_of(body)
     if any(layer.activity_regularizer is not None for layer in layers):
         return True

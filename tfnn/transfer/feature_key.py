@@ -1,6 +1,6 @@
-"""What the features of images depend on, as a key: two keys are the same only where the features are.
+"""Makes a key of all that the features of images depend on: if two keys are equal, so are the features.
 
-What cannot be described has no key.
+There is no key if something that they depend on cannot be described.
 """
 
 import hashlib
@@ -18,14 +18,14 @@ from tfnn.version import __version__
 
 
 def key_of(known, x, copies):
-    """SHA-256, in hexadecimal, of a `description`, the pixels, and how many augmented copies of them there are."""
+    """SHA-256, in hexadecimal, of a `description`, the pixels, and the number of augmented copies."""
     return hashlib.sha256(f"{known} {digest(x)} {copies}".encode()).hexdigest()
 
 
 def description(body, steps, seed):
-    """What features depend on but for the pixels: layers, weights, augmentation, and the versions of what computes them.
+    """A text of all that features depend on, except the pixels: layers, weights, augmentation and package versions.
 
-    None where a layer has code of the user's, or an operation a setting without a form of its own.
+    None if a layer runs a user's code, or an operation has a setting that `described` does not know.
     """
     if any(map(own_code, [*layers_of(body), *steps])):
         return None
@@ -33,12 +33,12 @@ def description(body, steps, seed):
     try:
         form = [form_of(body), [form_of(step) for step in steps], seed if steps else None]
         return json.dumps([*form, weights, __version__, keras.__version__, tf.__version__], default=described)
-    except (NotImplementedError, TypeError):  # Keras's and that of `described`
+    except (NotImplementedError, TypeError):  # from Keras and from `described`
         return None
 
 
 def form_of(operation):
-    """Kind, settings and connections. Without names, which Keras counts up: the same model, built again, has others."""
+    """Kind, settings and connections, but no names: Keras counts them up, so the same model built again has others."""
     kind = f"{type(operation).__module__}.{type(operation).__name__}"
     if is_functional(operation):
         calls = calls_of(operation)
@@ -54,7 +54,7 @@ def form_of(operation):
 
 
 def described(value):
-    """What JSON has no form for, in one that it has."""
+    """Describes a value that JSON cannot hold by one that it can."""
     if value is Ellipsis:
         return "..."
     if isinstance(value, slice):

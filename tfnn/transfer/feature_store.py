@@ -1,4 +1,4 @@
-"""Where features are kept: in memory, or in a folder."""
+"""Keeps features in memory or in a folder."""
 
 import os
 import pathlib
@@ -9,14 +9,14 @@ import zipfile
 import ml_dtypes  # noqa: F401  makes np.dtype("bfloat16") known
 import numpy as np
 
-SUFFIX = ".features.npz"  # its own, as other files in the folder are none of ours; the reader of .npz checks a CRC-32
+SUFFIX = ".features.npz"  # tells our files from others in the folder; reading a .npz checks a CRC-32
 
 
 class Memory:
-    """Features by key, at most `max_bytes` of them."""
+    """Features by key, at most `max_bytes` in all; the least recently used are dropped."""
 
     def __init__(self, max_bytes):
-        self.max_bytes, self.held = max_bytes, {}  # the one used last stands last
+        self.max_bytes, self.held = max_bytes, {}  # the most recently used is last
 
     def get(self, key):
         if key not in self.held:
@@ -31,7 +31,7 @@ class Memory:
 
 
 class Folder:
-    """The same in files. One that is damaged is computed anew; one that cannot be written is not kept, with a warning."""
+    """The same in files. Damaged files are ignored, and files that cannot be written are left out, each with a warning."""
 
     def __init__(self, path, max_bytes):
         self.path, self.max_bytes = pathlib.Path(path), max_bytes
@@ -42,7 +42,7 @@ class Folder:
         file = self.path / f"{key}{SUFFIX}"
         try:
             with np.load(file, allow_pickle=False) as held:
-                features = held["features"].view(np.dtype(str(held["dtype"])))  # of bfloat16 .npz holds the bytes alone
+                features = held["features"].view(np.dtype(str(held["dtype"])))  # a .npz stores bfloat16 as bare bytes
             os.utime(file)
         except FileNotFoundError:
             return None

@@ -1,4 +1,4 @@
-"""Which stages of a classifier are trained."""
+"""Chooses which stages of a classifier are trained."""
 
 from tfnn.checks import integer
 from tfnn.internals.layers import layers_of
@@ -14,15 +14,15 @@ def stages_of(model):
 
 
 def freeze(model, unfreeze=0):
-    """Freezes all stages of a classifier but the last `unfreeze`; the head is always trained.
+    """Freezes all stages of a classifier except the last `unfreeze`; the head is always trained.
 
     Args:
-        model: as `tfnn.transfer.classifier` makes it.
-        unfreeze: how many of the last stages are trained, an int from 0 to all of them, or "all"; all their layers, those
-            too that were frozen before.
+        model: made by `tfnn.transfer.classifier`.
+        unfreeze: how many of the last stages are trained: an int from 0 to their number, or "all". All layers of these
+            stages are trained, even if they were frozen before.
 
     Raises:
-        ValueError: for another number, for a model without stages, and for one that is frozen as a whole.
+        ValueError: for any other number, if the model has no stages, or if it is frozen as a whole.
 
     Example:
         >>> tfnn.transfer.freeze(model, 2)  # trains C4, C5 and the head
@@ -34,18 +34,18 @@ def freeze(model, unfreeze=0):
             f"model {model.name!r} is frozen as a whole, and so its head, which is to be trained: set model.trainable = True"
         )
     for index, stage in enumerate(stages):
-        # each layer by itself: a stage that has the flag already would not pass it on
+        # layer by layer, because a stage that already has the flag would not pass it on
         for layer in layers_of(stage, include_self=True):
             layer.trainable = index >= len(stages) - trained
 
 
 def flags_of(model):
-    """{layer of a stage: whether it is trained}."""
+    """{layer: whether it is trained} of all stages."""
     return {layer: layer.trainable for stage in stages_of(model) for layer in layers_of(stage, include_self=True)}
 
 
 def number_of(unfreeze, most):
-    """How many stages "all" or a number are, of `most`."""
+    """Checks `unfreeze` and returns it as a number of stages; `most` is how many there are."""
     if unfreeze == "all":
         return most
     return integer("unfreeze", unfreeze, 0, most + 1, f"an integer from 0 to the {most} stages, or 'all'")

@@ -1,4 +1,4 @@
-"""ImageNet's weights through Keras's own download and cache."""
+"""Gets ImageNet's weights through Keras's own download and cache."""
 
 import hashlib
 import os
@@ -10,18 +10,18 @@ from tfnn.internals.files import keras_folder
 
 
 def fetched(name, url, wanted):
-    """The path of a file of weights in Keras's cache, downloaded where it is not there yet.
+    """The path of a file of weights in Keras's cache; it is downloaded if it is not there yet.
 
-    Keras downloads again, over the file, what does not have the hash that it knows; here such a file is left alone.
+    Keras would overwrite a cached file whose hash is wrong with a new download; here such a file is left alone.
 
     Args:
-        name: of the file in the cache.
-        url: where it comes from.
-        wanted: its MD5 or SHA-256, or None where Keras knows none.
+        name: the file's name in the cache.
+        url: where to download it.
+        wanted: its MD5 or SHA-256, or None if Keras knows no hash.
 
     Raises:
-        ValueError: for a file in the cache that is not the one that Keras knows.
-        ConnectionError: where it cannot be downloaded.
+        ValueError: if the file in the cache has another hash.
+        ConnectionError: if it cannot be downloaded.
     """
     path = cache() / name
     algorithm = "md5" if wanted and len(wanted) == 32 else "sha256"
@@ -38,6 +38,6 @@ def fetched(name, url, wanted):
 
 
 def cache():
-    """Where `keras.utils.get_file` keeps weights."""
+    """The folder in which `keras.utils.get_file` keeps weights."""
     home = keras_folder()
     return pathlib.Path(home if os.access(home, os.W_OK) else "/tmp/.keras", "models")

@@ -1,4 +1,4 @@
-"""Learning rates that fall from the head down."""
+"""Learning rates that fall from the head towards the input."""
 
 from tfnn.optimizers import Optimizer
 from tfnn.optimizers.nested import optimizers_of
@@ -6,20 +6,20 @@ from tfnn.transfer.freezing import stages_of
 
 
 def layerwise_decay(model, decay=1 / 2.6):
-    """Has the stages of a classifier learn at a rate that falls from the head down: η · decayᵏ for the k-th below it.
+    """Gives the k-th stage below the head of a classifier the learning rate η · decayᵏ.
 
-    Early layers hold what is common to many tasks, and need to change less (Howard & Ruder 2018, arXiv:1801.06146, section
-    3.2, "discriminative fine-tuning", whose 1/2.6 between two layers is the default here between two stages).
+    Early layers hold what many tasks have in common, and need to change less (Howard & Ruder 2018, arXiv:1801.06146, section
+    3.2, "discriminative fine-tuning"; the default decay between stages is their 1/2.6 between layers).
 
-    The rates are no part of what `model.save` writes: a model that was loaded needs another call before it is trained.
-    `tfnn.fit(resume=...)` refuses a model whose rates are not those of the run that it is to go on with.
+    `model.save` does not store the rates, so call this again before training a loaded model. `tfnn.fit(resume=...)` refuses
+    a model whose rates differ from those of the run to be resumed.
 
     Args:
-        model: as `tfnn.transfer.classifier` makes it, compiled with one of `tfnn.optimizers`.
-        decay: in (0, 1]; 1 is the same rate for all.
+        model: made by `tfnn.transfer.classifier` and compiled with one of `tfnn.optimizers`.
+        decay: in (0, 1]; 1 gives all stages the same rate.
 
     Raises:
-        ValueError: for another `decay`, a model that is not compiled or has no stages, and another optimizer.
+        ValueError: if `decay` is out of range, the model is not compiled or has no stages, or its optimizer is not tfnn's.
 
     Example:
         >>> model.compile(tfnn.optimizers.Adam(1e-3), "sparse_categorical_crossentropy")

@@ -1,6 +1,6 @@
-"""Makes backbones.json, the facts of `tfnn.transfer.backbone`: `python -m tfnn.transfer.make_backbones`.
+"""Writes backbones.json, the facts that `tfnn.transfer.backbone` knows: `python -m tfnn.transfer.make_backbones`.
 
-They are read off the installed Keras, whose constructors are called one by one: 4 minutes of processor time, 6 GB of memory.
+It calls the constructors of the installed Keras one by one, which takes 4 minutes of processor time and 6 GB of memory.
 """
 
 import functools
@@ -19,8 +19,8 @@ from tfnn.transfer.pixel_modes import MODES, preprocess
 from tfnn.transfer.stages import stages
 
 FILE = pathlib.Path(__file__).with_name("backbones.json")
-SIZES = (96, 128, 160, 192, 224)  # of MobileNet and MobileNetV2 there are weights for each
-# MobileNetV3 checks its size without imagenet_utils; its weights are for 224
+SIZES = (96, 128, 160, 192, 224)  # MobileNet and MobileNetV2 have weights for each of these
+# MobileNetV3 does not check its size with imagenet_utils; its weights are for 224
 OWN_CHECK = {"default_size": 224, "min_size": 32}
 
 
@@ -33,7 +33,7 @@ def row(name):
     sizes = asked_sizes(constructor)
     default, minimum = sizes["default_size"], sizes["min_size"]
     mode = mode_of(constructor)
-    keras.backend.clear_session()  # Keras numbers layers without a name from there on
+    keras.backend.clear_session()  # so that Keras numbers unnamed layers from the start
     model = made(constructor, input_shape=(default, default, 3), weights=None)
     colour = preparation(model)
     facts = {
@@ -56,17 +56,17 @@ def row(name):
 
 def made(constructor, **arguments):
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", UserWarning)  # of MobileNets about sizes without weights
+        warnings.simplefilter("ignore", UserWarning)  # MobileNets warn of sizes without weights
         return constructor(include_top=False, pooling="avg", **arguments)
 
 
 def asked_sizes(constructor):
-    """The default and smallest size a constructor checks its `input_shape` against."""
+    """The default and the smallest size against which a constructor checks its `input_shape`."""
     return asked_input_shape(lambda: made(constructor, input_shape=(512, 512, 3), weights=None)) or OWN_CHECK
 
 
 def mode_of(constructor):
-    """The mode that gives what the `preprocess_input` beside the constructor does."""
+    """The mode that equals the `preprocess_input` in the constructor's module."""
     theirs = preprocess_input_of(constructor)
     pixels = np.random.RandomState(0).uniform(0, 255, (2, 3, 3, 3)).astype(np.float32)
     (mode,) = (mode for mode in MODES if np.allclose(preprocess(pixels, mode), theirs(pixels.copy()), atol=1e-5))
@@ -74,12 +74,12 @@ def mode_of(constructor):
 
 
 def feature_layer(model):
-    """The name of the last layer but the pooling."""
+    """The name of the last layer before the pooling."""
     return [layer.name for layer in model.layers if not isinstance(layer, keras.layers.GlobalAveragePooling2D)][-1]
 
 
 def preparation(model):
-    """The kinds of the layers before the first that is trained."""
+    """The classes of the layers before the first trainable one."""
     kinds = []
     for layer in model.layers:
         if layer.trainable_weights:
@@ -88,12 +88,12 @@ def preparation(model):
 
 
 def activations(model):
-    """Numbers that all layers put out for one image."""
+    """How many numbers all layers together put out for one image."""
     return sum(activations(layer) if hasattr(layer, "layers") else math.prod(layer.output.shape[1:]) for layer in model.layers)
 
 
 def files(constructor, default):
-    """{input size: [name, URL, hash or None]} of the weights without head that the constructor asks for."""
+    """{input size: [name, URL, hash or None]} of the headless weights that the constructor asks for."""
     found = {}
     for size in [default, *SIZES]:
         entry = asked_file(functools.partial(made, constructor, input_shape=(size, size, 3), weights="imagenet"))

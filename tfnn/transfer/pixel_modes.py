@@ -1,14 +1,14 @@
-"""From pixels to what a network of `keras.applications` was trained on, as pure functions.
+"""Pure functions that turn pixels into the inputs that the networks of `keras.applications` were trained on.
 
-Keras's own `preprocess_input` writes over a numpy input and refuses integer tensors; these leave their input alone.
+Keras's own `preprocess_input` overwrites a numpy input and refuses integer tensors; these functions do neither.
 Pixels are RGB, channels last, 0 to 255. The names of the modes are Keras's (`applications/imagenet_utils.py`).
 """
 
 import keras
 import numpy as np
 
-MEAN, DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # of ImageNet's RGB, 0 to 1
-CAFFE_MEAN = (103.939, 116.779, 123.68)  # of ImageNet's BGR, 0 to 255
+MEAN, DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # ImageNet's RGB, 0 to 1
+CAFFE_MEAN = (103.939, 116.779, 123.68)  # ImageNet's BGR, 0 to 255
 
 
 def caffe(x):

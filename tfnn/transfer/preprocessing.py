@@ -1,4 +1,4 @@
-"""What a backbone needs of pixels, as a layer."""
+"""The preprocessing of pixels for a backbone, as a layer."""
 
 import keras
 
@@ -7,16 +7,16 @@ from tfnn.transfer.pixel_modes import MODES, preprocess
 
 @keras.saving.register_keras_serializable("tfnn")
 class Preprocessing(keras.layers.Layer):
-    """RGB pixels of 0 to 255 to what a network of `keras.applications` was trained on, whatever the dtype of the policy.
+    """Turns RGB pixels, 0 to 255, into the inputs that a network of `keras.applications` was trained on.
+
+    It computes in float32, whatever the dtype policy. Input and output have the shape (..., height, width, 3).
 
     Args:
         mode: "caffe": BGR minus its mean; "tf": x / 127.5 − 1; "torch": (x / 255 − mean) / deviation of ImageNet; or "inside":
-            x, where the network's own first layers do it (Keras's names, `applications/imagenet_utils.py`).
-
-    Input and output (..., height, width, 3); float32.
+            x, for networks whose own first layers preprocess it (Keras's names, `applications/imagenet_utils.py`).
 
     Raises:
-        ValueError: for another mode.
+        ValueError: for any other mode.
 
     Example:
         >>> x = tfnn.transfer.Preprocessing("tf")(images)

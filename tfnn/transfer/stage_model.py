@@ -1,4 +1,4 @@
-"""A backbone as a chain of its stages, each a model of its own that is frozen or trained as one."""
+"""A backbone as a chain of stages. Each is a model of its own, which is frozen or trained as one."""
 
 import keras
 
@@ -8,9 +8,9 @@ from tfnn.transfer.stages import operations_of_stages
 
 @keras.saving.register_keras_serializable("tfnn")
 class StageModel(keras.Model):
-    """A stage of a backbone. Frozen (`trainable = False`), all of it is in inference mode, whatever `training` says.
+    """A stage of a backbone. If it is frozen (`trainable = False`), all of it runs in inference mode, whatever `training` is.
 
-    Keras does so for BatchNorm alone: dropout and stochastic depth of a frozen EfficientNet or ConvNeXt go on drawing.
+    In Keras only frozen BatchNorms do: dropout and stochastic depth in a frozen EfficientNet or ConvNeXt still draw.
     """
 
     def call(self, inputs, training=None, mask=None):
@@ -21,11 +21,11 @@ def chained(backbone, x):
     """Calls a backbone stage by stage.
 
     Args:
-        backbone: a functional model of one input and one output. Its layers are shared, with their weights.
+        backbone: a functional model with one input and one output. Its layers and weights are shared.
         x: the Keras tensor to call it with.
 
     Returns:
-        Its output; the `StageModel`s on the way there bear the names that `tfnn.transfer.stages` gives.
+        Its output. The `StageModel`s on the way have the names that `tfnn.transfer.stages` gives.
     """
     names, members = zip(*operations_of_stages(backbone))
     place = {operation: index for index, operations in enumerate(members) for operation in operations}

@@ -1,4 +1,4 @@
-"""The stages of a backbone: blocks of layers that are frozen or trained as one, read off its graph."""
+"""Finds the stages of a backbone in its graph: blocks of layers that are frozen or trained as one."""
 
 import collections
 import math
@@ -9,12 +9,12 @@ import keras
 
 from tfnn.internals.functional import calls_of, is_functional
 
-# block_3 of block_3_expand, conv3_block1 of conv3_block1_2_bn, block2a of block2a_se_reduce, reduce_4 of bn_reduce_4
+# finds block_3 in block_3_expand, conv3_block1 in conv3_block1_2_bn, block2a in block2a_se_reduce, reduce_4 in bn_reduce_4
 BLOCK = re.compile(r"(.*block_?\d+[a-z]?|expanded_conv(?:_\d+)?)_|.*_(stem_\d|reduce_\d+)$")
 
 
 class Stage(NamedTuple):
-    """name: C1, C2, ...; layers: those of the model that belong to it, in the model's order."""
+    """A stage of a model. name: C1, C2, ...; layers: its layers, in the model's order."""
 
     name: str
     layers: tuple
@@ -25,22 +25,22 @@ class Stage(NamedTuple):
 
 
 def stages(model):
-    """Splits a functional model's layers where the resolution falls: stage Ck ends at a 2ᵏ-th of the input's.
+    """Splits a functional model's layers where the resolution falls: stage Ck ends at 1/2ᵏ of the input's resolution.
 
-    A layer's level k is log₂ of the product of the strides on the longest way to it. Layers that lead into a lower
-    resolution belong to it from the last point on that all ways pass through, or the beginning of their block, so that
-    no block is split and BatchNorm stays with its convolution; no edge of the graph leads to an earlier stage. A level
-    that learns nothing (the input, a last pooling) is part of its neighbour. Names as in Lin et al. 2017,
+    A layer's level k is log₂ of the product of the strides on the longest path to it. Layers that lead to a lower
+    resolution belong to it from the last point that all paths pass through, or from the beginning of their block. So no
+    block is split, BatchNorm stays with its convolution, and no edge of the graph leads to an earlier stage. A level
+    that learns nothing (the input, a last pooling) joins its neighbour. The names are those of Lin et al. 2017,
     arXiv:1612.03144, section 3.
 
     Args:
         model: a built functional model from images to features.
 
     Returns:
-        A list of `Stage`s from the input to the output; each layer of the model is in one.
+        A list of `Stage`s from the input to the output. Each layer of the model is in exactly one.
 
     Raises:
-        ValueError: for a model that learns nothing, or calls a layer twice, which would belong to two stages.
+        ValueError: if the model learns nothing, or calls a layer twice, which could belong to two stages.
 
     Example:
         >>> model = tfnn.transfer.backbone("MobileNetV2").build()
@@ -53,16 +53,16 @@ def stages(model):
 
 
 def functional(model):
-    """A Sequential as a functional model of its layers; another as it is."""
+    """Turns a Sequential into a functional model of its layers; returns other models as they are."""
     return keras.Model(model.inputs[0], model.outputs[0], name=model.name) if isinstance(model, keras.Sequential) else model
 
 
 def operations_of_stages(model):
-    """[(stage's name, its operations)], those too that are no layers, as a sum of two tensors."""
+    """[(name of a stage, its operations)]; besides layers there are operations such as the sum of two tensors."""
     parents, level = graph(model), levels(model)
     for group in [*between_bottlenecks(parents), *blocks(parents)]:
         lowest, highest = (f(level[one] for one in group) for f in (min, max))
-        if highest - lowest <= 1:  # else more than a block: NASNet has no bottleneck behind its stem
+        if highest - lowest <= 1:  # otherwise the group is more than a block: NASNet has no bottleneck after its stem
             level.update(dict.fromkeys(group, highest))
     for operation, before in parents.items():
         level[operation] = max([level[operation], *(level[one] for one in before)])
@@ -73,7 +73,7 @@ def operations_of_stages(model):
 
 
 def graph(model):
-    """{operation: operations whose output it takes}, inputs first."""
+    """{operation: the operations whose outputs it takes}, inputs first."""
     parents = {}
     for call in calls_of(model):
         if call.operation in parents:
@@ -85,7 +85,7 @@ def graph(model):
 
 
 def levels(model):
-    """{operation: log₂ of the product of the strides on the longest way to it}."""
+    """{operation: log₂ of the product of the strides on the longest path to it}."""
     level = {}
     for operation, before in graph(model).items():
         level[operation] = max((level[one] for one in before), default=0) + math.log2(stride(operation))
@@ -98,15 +98,15 @@ def stride(operation):
     if hasattr(operation, "layers"):
         return math.prod(map(stride, operation.layers))
     strides = getattr(operation, "strides", 1)
-    if strides is None:  # of keras.ops.max_pool and average_pool
+    if strides is None:  # in keras.ops.max_pool and average_pool
         strides = operation.pool_size
     return strides if isinstance(strides, int) else max(strides)
 
 
 def between_bottlenecks(parents):
-    """Groups of operations that end in one through whose output everything behind it is computed."""
+    """Yields groups of operations that end in a bottleneck: everything after it depends on its output alone."""
     uses = collections.Counter(one for before in parents.values() for one in before)
-    group, waiting = [], set()  # waiting: whose output is still to be taken by operations behind
+    group, waiting = [], set()  # waiting: operations whose outputs are still needed
     for operation, before in parents.items():
         group.append(operation)
         waiting.add(operation)
@@ -120,7 +120,7 @@ def between_bottlenecks(parents):
 
 
 def blocks(parents):
-    """Groups of operations whose names tell that they are of one block."""
+    """Groups of operations that belong to one block by their names."""
     named = collections.defaultdict(list)
     for operation in parents:
         if found := BLOCK.match(operation.name):
@@ -129,7 +129,7 @@ def blocks(parents):
 
 
 def merged(levels):
-    """Joins levels that learn nothing with the next one, behind the last one with it."""
+    """Joins each level that learns nothing with the next level, or at the end with the last."""
     waiting, done = [], []
     for k, members in levels:
         waiting += members

@@ -1,4 +1,4 @@
-"""Stages that are unfrozen as the training goes on."""
+"""Unfreezes stages in the course of training."""
 
 from tfnn import controls
 from tfnn.checks import integer
@@ -12,20 +12,20 @@ from tfnn.transfer.freezing import flags_of, freeze, number_of, stages_of
 class Unfreeze(controls.Freezing):
     """Trains more stages of a classifier from epoch to epoch, from the head down (Howard & Ruder 2018, section 3.3).
 
-    Where an epoch of the plan begins, stages are frozen or unfrozen and the graph is traced anew, once. All else goes on: the
-    momenta of what is trained already, callbacks, the history, the order of examples. A stage that joins counts its own
-    updates, as Adam's bias correction needs it, with tfnn's optimizers; a `.keras` file of a model whose stages have not all
-    joined keeps their state, while Keras's optimizers start anew when it is loaded.
+    At the start of an epoch in the plan, stages are frozen or unfrozen and the graph is traced once more. All else
+    continues: the momenta of layers that are already trained, callbacks, the history, the order of examples. With tfnn's
+    optimizers, a stage that joins counts its own updates, as Adam's bias correction requires; and a `.keras` file that is
+    saved before all stages have joined keeps the optimizer's state, which with Keras's optimizers is lost on loading.
 
-    Under `tfnn.fit` and `model.fit`. Without this callback Keras passes over a change of `trainable` after `compile` in
-    silence, and `compile` with a new optimizer loses its state.
+    It works in `tfnn.fit` and `model.fit`. Without this callback, Keras silently ignores a change of `trainable` after
+    `compile`, and another `compile` with a new optimizer loses the state of the old one.
 
     Args:
-        plan: {epoch: how many of the last stages are trained from there on, an int or "all"}. Before its first epoch the
-            model stays as it is.
+        plan: {epoch: how many of the last stages are trained from then on, an int or "all"}. Before the first of these
+            epochs the model stays as it is.
 
     Raises:
-        ValueError: for a plan that is empty or has other keys and values, and for a model without so many stages.
+        ValueError: if the plan is empty or has other keys or values, or the model has fewer stages.
 
     Example:
         >>> unfreeze = tfnn.transfer.Unfreeze({0: 0, 10: 1, 20: "all"})
@@ -43,16 +43,16 @@ class Unfreeze(controls.Freezing):
         self.plan = dict(sorted(plan.items()))
 
     def set_model(self, model):
-        """Makes the optimizer's state of all that the plan trains, before the first trace."""
+        """Makes the optimizer's state for all variables that the plan trains, before the first trace."""
         super().set_model(model)
         stages = stages_of(model)
         for unfreeze in self.plan.values():
             number_of(unfreeze, len(stages))
-        if getattr(model, "optimizer", None) is not None:  # else `fit` says that the model is not compiled
+        if getattr(model, "optimizer", None) is not None:  # without one, `fit` reports that the model is not compiled
             build(model.optimizer, self.joining(), model)
 
     def joining(self):
-        """What is trained from the start, and what joins with each number of the plan: lists of variables."""
+        """Lists of variables: those trained from the start, and those that join at each epoch of the plan."""
         flags, groups, known = flags_of(self.model), [], set()
         for unfreeze in [*([] if 0 in self.plan else [None]), *self.plan.values()]:
             if unfreeze is not None:
@@ -72,13 +72,13 @@ class Unfreeze(controls.Freezing):
         flags = flags_of(self.model)
         self.freeze_for(epoch)
         if flags != flags_of(self.model) and controls.current() is None:
-            self.model.make_train_function(force=True)  # which Keras's fit looks up at each batch
+            self.model.make_train_function(force=True)  # Keras's fit looks it up at each batch
 
 
 def build(optimizer, groups, model):
-    """Makes an optimizer's state of all `groups` of variables, which join tfnn's optimizers one after the other.
+    """Makes an optimizer's state for all `groups` of variables. They join tfnn's optimizers one after the other.
 
-    A Keras optimizer gets them in the model's order, by which it reads a file of a model all of whose stages are trained.
+    A Keras optimizer gets them in the model's order, because it loads the file of a fully trained model in that order.
     """
     places = {id(variable): place for place, variable in enumerate(model.variables)}
     every = sorted((variable for group in groups for variable in group), key=lambda variable: places[id(variable)])
@@ -91,10 +91,10 @@ def build(optimizer, groups, model):
         optimizer.build(every)
     parts = optimizers_of(optimizer)
     try:
-        if len(parts) == 1:  # those of a `MultiOptimizer` have a part of the variables each
+        if len(parts) == 1:  # each part of a `MultiOptimizer` has some of the variables
             check_known(parts[0], every)
     except ValueError:
         raise ValueError(
             f"optimizer {parts[0].name!r} was built for fewer stages than the plan of Unfreeze trains, and Keras's optimizers"
-            " take none in later: compile the model anew, or with one of tfnn.optimizers"
+            " cannot add any later: compile the model anew, or with one of tfnn.optimizers"
         ) from None

@@ -1,4 +1,4 @@
-"""Weights for a backbone, from a file, a run's folder or a bundle: of the backbone alone, or of a model that holds it."""
+"""Loads a backbone's weights from a file, a run's folder or a bundle, which hold it alone or within a model."""
 
 import collections
 import contextlib
@@ -22,18 +22,18 @@ KINDS = "a .keras, .weights.h5 or .h5 file, the folder of a run, or a bundle"
 
 
 def load_weights(model, path):
-    """Gives a backbone the weights that `path` holds.
+    """Loads the weights at `path` into a backbone.
 
     Args:
         model: the backbone, built.
-        path: a `.keras` or `.weights.h5` file of the backbone or of a model that holds it; a `.h5` file as Keras downloads
-            it; the folder of a run, with `model.keras` in it; or a bundle, `NAME/VERSION/` or `NAME/`,
+        path: a `.keras` or `.weights.h5` file of the backbone or of a model that contains it; a `.h5` file as Keras
+            downloads it; the folder of a run, which holds `model.keras`; or a bundle, `NAME/VERSION/` or `NAME/`,
             exported with `freeze=False, fold_batchnorm=False` from layers of the same names.
 
     Raises:
-        FileNotFoundError: where nothing is there.
-        ValueError: for weights of another architecture, the first difference is named; for a frozen bundle, whose weights
-            are no variables any more; or for what is none of these.
+        FileNotFoundError: if there is nothing at `path`.
+        ValueError: if the weights are of another architecture (the first difference is named), if a bundle is frozen, so
+            that its weights are constants, or if `path` is none of the above.
     """
     path = source(path)
     try:
@@ -43,14 +43,14 @@ def load_weights(model, path):
             from_keras(model, path)
         else:
             model.load_weights(path)
-    except (OSError, KeyError, ValueError, zipfile.BadZipFile, tf.errors.OpError) as error:  # h5py's are of many kinds
+    except (OSError, KeyError, ValueError, zipfile.BadZipFile, tf.errors.OpError) as error:  # h5py raises many kinds
         text = textwrap.shorten(str(error), 300)
         raise ValueError(f"{path}: no weights for {model.name}: {text}") from None
     mend_normalization(model)
 
 
 def source(path):
-    """The file, or the folder of a SavedModel, that weights are read from."""
+    """The file, or the folder of a SavedModel, from which to read the weights."""
     path = pathlib.Path(path)
     if not path.exists():
         raise FileNotFoundError(f"weights={str(path)!r}: no such file; wanted is 'imagenet', {KINDS}")
@@ -68,7 +68,7 @@ def source(path):
 
 
 def from_keras(model, path):
-    """From wherever in the file the layers of `model` are, which Keras numbers by their kind and order, not by name."""
+    """Finds the layers of `model` anywhere in the file. Keras numbers them there by kind and order, and stores no names."""
     with contextlib.ExitStack() as stack:
         file = path
         if path.suffix == ".keras":
@@ -95,7 +95,7 @@ def from_keras(model, path):
 
 
 def leaves(layers):
-    """[(layer, its path in a file of Keras's)] of each with weights: kinds in snake case, numbered from the second on."""
+    """[(layer, its path in a Keras file)] of the layers with weights: kinds in snake case, numbered from the second on."""
     count, found = collections.Counter(), []
     for layer in layers:
         name = numbered(name_in_files(type(layer)), count)
@@ -107,7 +107,7 @@ def leaves(layers):
 
 
 def leaves_of_stages(model):
-    """The same in a file of a `tfnn.transfer.classifier`, which holds the stages of the backbone, each as a model."""
+    """The same for a file of a `tfnn.transfer.classifier`, in which each stage of the backbone is a model."""
     count, kind = collections.Counter(), name_in_files(StageModel)
     places = [(numbered(kind, count), stage.layers) for stage in stages(model)]
     return [(leaf, f"{place}/layers/{path}") for place, layers in places for leaf, path in leaves(layers)]
@@ -123,7 +123,7 @@ def values(group):
 
 
 def from_bundle(model, path):
-    """From the variables of a bundle that was exported with `freeze=False` and `fold_batchnorm=False`, by their names."""
+    """Reads variables by their names from a bundle that was exported with `freeze=False, fold_batchnorm=False`."""
     reader = tf.train.load_checkpoint(str(path / "variables" / "variables"))
     keys = keys_in(reader)
     if not keys:
@@ -143,15 +143,15 @@ def from_bundle(model, path):
 
 
 def unread(weight):
-    """Whether no prediction reads it, so that no bundle holds it."""
+    """Whether predictions do not read the weight, so that bundles do not hold it."""
     return weight.path.split("/")[-1] == "count"
 
 
 def mend_normalization(model):
-    """Squares a deviation that stands where `Normalization` keeps its variance.
+    """Squares the variance of a `Normalization` layer if it holds ImageNet's standard deviation instead.
 
-    Keras's weights of EfficientNetB0 to B7 have it so; its constructor makes good for it by a second `Rescaling`, but only
-    if called with weights="imagenet" (tensorflow/tensorflow#49930), so that weights loaded otherwise give other features.
+    So it is in Keras's weights of EfficientNetB0 to B7. Their constructor corrects it by a second `Rescaling`, but only with
+    weights="imagenet" (tensorflow/tensorflow#49930), so weights that are loaded otherwise would give other features.
     """
     for layer in model.layers:
         if isinstance(layer, keras.layers.Normalization) and layer.weights:

@@ -1,8 +1,8 @@
-"""Adaptive batching: what arrives while the workers are busy is answered together.
+"""Adaptive batching: requests that arrive while the workers are busy are answered together.
 
-A lone request does not wait: it runs at once. Under load requests queue up while the workers compute, and the next free
-worker takes as many of one kind as fit, so batches are as large as the load asks for. MLServer's own batcher joins whatever
-arrives, under the first one's shape; when a client gives up, the others of its batch wait for ever.
+A lone request runs at once. Under load, requests queue up while the workers compute, and the next free worker takes as many
+of one kind as fit, so batches grow with the load. MLServer's own batcher joins requests of different shapes under the shape
+of the first, and if one client gives up, the others in its batch wait for ever.
 """
 
 import asyncio
@@ -15,11 +15,17 @@ from typing import NamedTuple
 
 import numpy as np
 
-TICK = 1e-3  # seconds by which a timer may be early
+TICK = 1e-3  # seconds that a timer may fire early
 
 
 class Job(NamedTuple):
-    """inputs: {name: array of `rows` rows}. pixels: that they take, together. since: when it came, in seconds."""
+    """A waiting request.
+
+    Attributes:
+        inputs: {name: array of `rows` rows}.
+        pixels: the number of pixels in all of them.
+        since: the time of its arrival, in seconds.
+    """
 
     inputs: dict
     rows: int
@@ -32,26 +38,25 @@ class Batcher:
     """Runs functions of batches in a bounded pool of threads.
 
     Args:
-        most_rows: of a batch that is made of several requests.
-        most_pixels: likewise.
-        delay: seconds for which a request waits for others although a worker is free.
-        workers: threads; None takes one for each core.
-        observe: is told the rows of each batch.
+        most_rows, most_pixels: limits of a batch that joins several requests.
+        delay: seconds that a request waits for others even if a worker is free.
+        workers: the number of threads; None takes one per core.
+        observe: is called with the number of rows of each batch.
     """
 
     def __init__(self, most_rows, most_pixels, delay=0.0, workers=None, observe=lambda rows: None):
         self.most_rows, self.most_pixels, self.delay, self.observe = most_rows, most_pixels, delay, observe
         self.free = workers or len(os.sched_getaffinity(0))
         self.pool = concurrent.futures.ThreadPoolExecutor(self.free, thread_name_prefix="batch")
-        self.waiting = collections.OrderedDict()  # (function, kind) to its jobs, the kind that waits longest first
+        self.waiting = collections.OrderedDict()  # {(function, kind): jobs}, the longest waiting first
         self.tasks = set()
 
     async def __call__(self, function, kind, inputs, rows, pixels):
-        """{output: array} of `function(inputs)`, which may have run on the rows of other requests of this kind, too.
+        """Returns `function(inputs)`; the function may run on the rows of other requests of this kind at the same time.
 
         Args:
-            function: of {name: array} to {name: array}.
-            kind: hashable; requests of equal function and kind can be concatenated. None is for those that cannot be.
+            function: from {name: array} to {name: array}.
+            kind: hashable; requests with the same function and kind can be concatenated. None: with no other.
         """
         job = Job(inputs, rows, pixels, time.monotonic(), asyncio.get_running_loop().create_future())
         self.waiting.setdefault((function, object() if kind is None else kind), collections.deque()).append(job)
@@ -61,7 +66,7 @@ class Batcher:
         return await job.answer
 
     def start(self):
-        """Gives work to free workers."""
+        """Starts free workers on the batches that are due."""
         while self.free and (key := self.due()):
             self.free -= 1
             task = asyncio.create_task(self.run(key[0], self.take(key)))
@@ -69,7 +74,7 @@ class Batcher:
             task.add_done_callback(self.tasks.discard)
 
     def due(self):
-        """A key whose batch is full or whose first job has waited long enough."""
+        """A key of `waiting` whose batch is full or whose first job has waited long enough, or None."""
         oldest = time.monotonic() - self.delay + TICK
         for key, jobs in self.waiting.items():
             if jobs[0].since <= oldest or sum(job.rows for job in jobs) >= self.most_rows:
@@ -77,7 +82,7 @@ class Batcher:
         return None
 
     def take(self, key):
-        """The jobs of the next batch: one, and those after it that fit."""
+        """Takes the next batch from the queue: the first job and those after it that fit."""
         queue = self.waiting[key]
         jobs = [queue.popleft()]
         rows, pixels = jobs[0].rows, jobs[0].pixels
@@ -91,7 +96,7 @@ class Batcher:
         return jobs
 
     async def run(self, function, jobs):
-        jobs = [job for job in jobs if not job.answer.cancelled()]  # their clients are gone
+        jobs = [job for job in jobs if not job.answer.cancelled()]  # a job is cancelled when its client leaves
         answers = await asyncio.get_running_loop().run_in_executor(self.pool, self.answers, function, jobs)
         for job, answer in zip(jobs, answers):
             if job.answer.cancelled():
@@ -104,10 +109,10 @@ class Batcher:
         self.start()
 
     def answers(self, function, jobs):
-        """The answer or the exception of each job. When a batch fails each runs alone, so that only the bad ones fail."""
+        """The answer or the exception of each job. If a batch fails, each job runs alone, so that only bad ones fail."""
         if len(jobs) > 1:
             ends = np.cumsum([job.rows for job in jobs])
-            with contextlib.suppress(Exception):  # told below by the one that is to blame
+            with contextlib.suppress(Exception):  # the job that causes it raises it again below
                 joined = {name: np.concatenate([job.inputs[name] for job in jobs]) for name in jobs[0].inputs}
                 outputs = self.measured(function, joined, ends[-1])
                 if all(len(array) == ends[-1] for array in outputs.values()):
@@ -128,5 +133,5 @@ class Batcher:
         return outputs
 
     def close(self):
-        """Ends the threads, after what they are at."""
+        """Ends the threads when they have finished their batches."""
         self.pool.shutdown()

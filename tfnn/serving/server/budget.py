@@ -1,4 +1,4 @@
-"""How much of the memory may be taken by requests that are not answered yet."""
+"""Limits the memory of requests that are not answered yet."""
 
 import contextlib
 
@@ -6,10 +6,10 @@ from tfnn.serving.server.refused import Refused
 
 
 class Budget:
-    """Bytes of requests, from before they are read until they are answered.
+    """Counts the bytes of requests, from before they are read until they are answered.
 
     Args:
-        most: bytes.
+        most: the limit, in bytes.
     """
 
     def __init__(self, most):
@@ -17,10 +17,10 @@ class Budget:
 
     @contextlib.contextmanager
     def hold(self, size):
-        """Holds `size` bytes, and those that the function that it gives is told of as they come.
+        """Holds `size` bytes within the block. Yields a function that holds more, which is called as bytes arrive.
 
         Raises:
-            Refused: while too much is held, and after `close`.
+            Refused: if too much is held, and after `close`.
         """
         if self.closed:
             raise Refused("this server is stopping", 503)
@@ -39,5 +39,5 @@ class Budget:
             self.held -= own
 
     def close(self):
-        """Lets no more in."""
+        """Refuses all further requests."""
         self.closed = True

@@ -1,4 +1,4 @@
-"""A version of an exported model as a runtime of MLServer."""
+"""One version of an exported model, as a runtime of MLServer."""
 
 import asyncio
 import logging
@@ -16,20 +16,20 @@ from tfnn.serving.server.tensors import DATATYPES, NAMES, decode
 
 log = logging.getLogger(__name__)
 
-FIRST = "serving_default", "image_bytes"  # asked before other signatures of the same inputs
+FIRST = "serving_default", "image_bytes"  # tried before other signatures with the same inputs
 
 
 class Model(MLModel):
-    """Answers requests with the signature whose inputs they bear.
+    """Answers each request with the signature that has the request's inputs.
 
     Args:
-        name: of the model.
+        name: the name of the model.
         path: `NAME/VERSION`.
         batcher: a `Batcher`.
-        limits: has `batch_size` and `max_pixels` of one request.
+        limits: has the attributes `batch_size` and `max_pixels`, which hold for one request.
 
     Raises:
-        ValueError: for a folder that cannot be loaded, or is not as it was exported.
+        ValueError: if the folder cannot be loaded, or was changed after the export.
     """
 
     def __init__(self, name, path, batcher, limits):
@@ -44,7 +44,7 @@ class Model(MLModel):
         self.ready = True
 
     async def predict(self, payload):
-        """An InferenceResponse whose outputs hold numpy arrays.
+        """Returns an InferenceResponse whose outputs hold numpy arrays.
 
         Raises:
             Refused: for a request that this model cannot answer.
@@ -63,7 +63,7 @@ class Model(MLModel):
         )
 
     def decoded(self, payload):
-        """(signature, {name: array}, examples, pixels) of a request that keeps to the limits."""
+        """Checks a request, and returns (signature, {name: array}, number of examples, number of pixels)."""
         names = [tensor.name for tensor in payload.inputs]
         if len(set(names)) < len(names):
             raise Refused(f"an input is given twice: {', '.join(names)}")
@@ -79,7 +79,7 @@ class Model(MLModel):
         return signature, inputs, rows, signature.pixels(inputs, self.limits.max_pixels)
 
     def signature(self, payload):
-        """The one that is named in the request's parameters; else the first whose inputs are those given."""
+        """The signature that the request's parameters name, else the first that takes exactly the given inputs."""
         asked = parameter(payload, "signature_name")
         if asked is not None and asked not in list(self.signatures):  # it may be unhashable
             raise Refused(f"no signature {asked}; there are {', '.join(self.signatures)}")
@@ -102,14 +102,14 @@ class Model(MLModel):
 
 
 def loaded(path):
-    """The SavedModel, after its files were compared with their checksums where it bears such."""
+    """Loads the SavedModel, after comparing its files with their checksums if it has any."""
     if (path / manifest.NAME).is_file():
         manifest.verified(path)
     else:
         log.warning("%s: no %s, so its files are not checked", path, manifest.NAME)
     try:
         return tf.saved_model.load(str(path))
-    except Exception as error:  # TensorFlow reports damaged files by errors of many kinds
+    except Exception as error:  # TensorFlow raises many kinds of errors for damaged files
         raise ValueError(f"this SavedModel cannot be loaded ({' '.join(str(error).split())[:200]})") from None
 
 
@@ -119,7 +119,7 @@ def parameter(item, name):
 
 
 def array(tensor):
-    """The numpy array of an input. Texts for images are base64, as JSON holds no bytes."""
+    """The numpy array of an input. Texts that stand for images are base64, because JSON cannot hold bytes."""
     data = getattr(tensor.data, "root", tensor.data)
     texts = isinstance(data, list) and all(isinstance(one, str) for one in data)
     encoded = parameter(tensor, "content_type") == "base64" or (tensor.name == ENCODED and texts)
@@ -127,7 +127,7 @@ def array(tensor):
 
 
 def described(signatures, side):
-    """The tensors of all signatures; each that several share stands once, with their names."""
+    """The tensors of all signatures. One that several signatures share is listed once, with all their names."""
     found = {}
     for signature in signatures.values():
         for name, (datatype, shape) in getattr(signature, side).items():

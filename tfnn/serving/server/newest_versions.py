@@ -1,7 +1,8 @@
-"""The newest version of every bundle below a folder, and the change to a newer one.
+"""Serves the newest version of every bundle below a folder, and switches when a newer one appears.
 
-MLServer's own registry hands requests to a new version before it is loaded, and so refuses them meanwhile. Here a version is
-loaded and warmed up beside the old one; then one assignment switches, and the old one goes when its last request is answered.
+MLServer's own registry sends requests to a new version before it is loaded, and so refuses them meanwhile. Here a version is
+loaded and warmed up beside the old one. Then one assignment switches over, and the old version is freed when its last request
+is answered.
 """
 
 import asyncio
@@ -15,22 +16,22 @@ log = logging.getLogger(__name__)
 
 
 class Models:
-    """What MLServer's handlers ask for models.
+    """The registry that MLServer's handlers ask for models.
 
     Args:
         folder: holds NAME/VERSION/saved_model.pb; or is NAME.
-        load: a function (name, path) that gives a model that is ready, or raises ValueError.
+        load: a function of (name, path) that returns a model ready to answer, or raises ValueError.
     """
 
     def __init__(self, folder, load):
         self.folder, self.load = pathlib.Path(folder), load
         self.served = {}
-        self.refused = {}  # path to what it was like
+        self.refused = {}  # {path: its fingerprint when it could not be loaded}
 
     async def get_model(self, name, version=None):
         """
         Raises:
-            Refused: for a name or a version that is not served.
+            Refused: if the name or the version is not served.
         """
         model = self.served.get(name)
         if model is None or version not in (None, "", model.version):
@@ -42,7 +43,7 @@ class Models:
         return list(self.served.values())
 
     async def watch(self, seconds):
-        """Looks for changes, for ever."""
+        """Looks for changes every `seconds`, for ever."""
         lost = False
         while True:
             await asyncio.sleep(seconds)
@@ -55,7 +56,7 @@ class Models:
                 lost = True
 
     async def refresh(self):
-        """Loads versions that are newer than those served, and drops models whose folder is gone."""
+        """Loads versions newer than those served, and drops models whose folders are gone."""
         found = await asyncio.to_thread(bundles, self.folder)
         for name in set(self.served) - set(found):
             log.warning("%s: gone from %s, no longer served", name, self.folder)
@@ -64,7 +65,7 @@ class Models:
             await self.update(name, versions)
 
     async def update(self, name, versions):
-        """Serves the newest version that can be loaded. One that was refused is tried again when its files have changed."""
+        """Serves the newest version that can be loaded. One that could not be is tried again once its files have changed."""
         for version in sorted(versions, key=lambda path: int(path.name), reverse=True):
             old = self.served.get(name)
             if old is not None and old.version == version.name:
@@ -74,7 +75,7 @@ class Models:
                 continue
             try:
                 self.served[name] = model = await asyncio.to_thread(self.load, name, version)
-            except Exception as error:  # whatever it is, what was served is served on
+            except Exception as error:  # whatever the error is, the old version is still served
                 self.refused[version] = files
                 log.error("%s: version %s refused: %s", name, version.name, " ".join(str(error).split()))
                 continue
@@ -86,7 +87,7 @@ class Models:
 
 
 def bundles(folder):
-    """{name: paths of its versions}."""
+    """{name: paths of its versions} of all bundles in the folder."""
     own = versions(folder)
     if own:
         return {folder.resolve().name: own}
@@ -99,6 +100,6 @@ def versions(folder):
 
 
 def fingerprint(path):
-    """Size and time of every file."""
+    """The size and the time of every file."""
     stats = [(str(file), file.stat()) for file in sorted(path.rglob("*"))]
     return [(name, stat.st_size, stat.st_mtime_ns) for name, stat in stats]

@@ -1,4 +1,4 @@
-"""How many pixels a decoder would make of an encoded image, told from its headers, before any memory is taken for them.
+"""Counts the pixels of an encoded image from its headers, before a decoder allocates memory for them.
 
 A PNG of 50 kB can hold 50,000 × 50,000 equal pixels. Formats: PNG (ISO/IEC 15948, 11.2.2), JPEG (ITU-T T.81, B.2.2), GIF
 (GIF89a, 18 and 20), BMP (BITMAPINFOHEADER and the older BITMAPCOREHEADER), WebP (RFC 9649, 2.5 to 2.7 and 3.4; RFC 6386, 9.1).
@@ -7,14 +7,14 @@ A PNG of 50 kB can hold 50,000 × 50,000 equal pixels. Formats: PNG (ISO/IEC 159
 import re
 import struct
 
-SCANS = 100  # of a progressive JPEG; each is a pass over all pixels, and encoders write about 10
-BLOCKS = 100_000  # before a JPEG's frame, or in a GIF: 25 MB at 255 bytes
-ANIMATED = 2  # of the flags of an extended WebP
+SCANS = 100  # most scans of a progressive JPEG: each is a pass over all pixels, and encoders write about 10
+BLOCKS = 100_000  # most blocks before a JPEG's frame, or in a GIF: 25 MB at 255 bytes
+ANIMATED = 2  # a flag of an extended WebP
 MARKER = re.compile(b"\xff[^\x00\xff]")
 
 
 def pixels(encoded):
-    """The pixels of a PNG, JPEG, GIF (all frames), BMP or WebP, or None for what no such header begins."""
+    """The number of pixels of a PNG, JPEG, GIF (all frames), BMP or WebP; None for bytes without such a header."""
     for magic, count in FORMATS.items():
         if encoded.startswith(magic):
             try:
@@ -32,16 +32,16 @@ def png(encoded):
 def bmp(encoded):
     (size,) = struct.unpack_from("<I", encoded, 14)
     width, height = struct.unpack_from("<HH" if size == 12 else "<ii", encoded, 18)
-    return abs(width * height)  # a negative height is that of rows from top to bottom
+    return abs(width * height)  # a negative height means rows from top to bottom
 
 
 def jpeg(encoded):
-    """From marker to marker up to the frame's header, SOF."""
+    """Goes from marker to marker up to the frame's header, SOF."""
     if encoded.count(b"\xff\xda") > SCANS:
         return None
     place = 2
     for _ in range(BLOCKS):
-        found = MARKER.search(encoded, place)  # as libjpeg, past bytes that belong to no marker
+        found = MARKER.search(encoded, place)  # skips bytes that belong to no marker, as libjpeg does
         if found is None:
             return None
         place = found.end()
@@ -55,7 +55,7 @@ def jpeg(encoded):
 
 
 def gif(encoded):
-    """From block to block: the screen, or the sum of the frames where that is more."""
+    """Goes from block to block; returns the pixels of the screen or of all frames together, whichever is more."""
     width, height, flags = struct.unpack_from("<HHB", encoded, 6)
     place, frames, inside = 13 + table(flags), 0, False
     for _ in range(BLOCKS):
@@ -73,19 +73,19 @@ def gif(encoded):
 
 
 def table(flags):
-    """Bytes of the colour table that the flags announce."""
+    """The bytes of the colour table that the flags announce."""
     return 3 * 2 ** (1 + flags % 8) if flags & 0x80 else 0
 
 
 def webp(encoded):
-    """The one frame, lossy or lossless, or the canvas of an extended file, which libwebp wants to be as large as the frame.
+    """The pixels of the one frame, lossy or lossless, or of an extended file's canvas, which for libwebp must equal the frame.
 
     None for animations, on which TensorFlow 2.21 writes past the end of their memory.
     """
     kind = encoded[8:16]
     if kind == b"WEBPVP8 ":
         width, height = struct.unpack_from("<HH", encoded, 26)
-        return width % 2**14 * (height % 2**14)  # above them two bits of scale
+        return width % 2**14 * (height % 2**14)  # the two bits above hold a scale
     if kind == b"WEBPVP8L":
         (bits,) = struct.unpack_from("<I", encoded, 21)
         return (bits % 2**14 + 1) * (bits // 2**14 % 2**14 + 1)

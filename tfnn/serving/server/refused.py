@@ -1,14 +1,14 @@
-"""What the client has to mend."""
+"""The error for requests that a client has to correct or repeat."""
 
-LONGEST = 500  # characters; gRPC carries a reason in a header of at most 8 kB
+LONGEST = 500  # characters; gRPC sends the reason in a header of at most 8 kB
 
 
 class Refused(ValueError):
-    """A request that is not answered.
+    """A request is refused.
 
     Args:
-        reason: for the client; it becomes one line.
-        status: of HTTP; 400 to 499, or 503 for a server that is busy.
+        reason: a text for the client; it is made one line.
+        status: the HTTP status, 400 to 499, or 503 if the server is busy.
     """
 
     def __init__(self, reason, status=400):

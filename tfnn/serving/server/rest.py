@@ -1,7 +1,7 @@
-"""REST: MLServer's application for health and metadata, and one of our own for what carries tensors.
+"""REST: MLServer's application for health and metadata, and our own handler for inference.
 
-MLServer's `infer` reads bodies of any size, opens gzip of any size, echoes what it cannot parse, and does not take the
-protocol's binary extension. Its other ways in (generate, streams, loading and unloading by clients) are left out.
+MLServer's `infer` reads bodies of any size, unpacks gzip of any size, echoes what it cannot parse, and does not support the
+protocol's binary extension. Its other routes (generate, streams, loading and unloading by clients) are left out.
 """
 
 import asyncio
@@ -20,8 +20,8 @@ from tfnn.serving.server.tensors import listed
 MODEL = "/v2/models/{model_name}", "/v2/models/{model_name}/versions/{model_version}"
 KEPT = {"/v2", "/v2/health/live", "/v2/health/ready", *MODEL, *(f"{path}/ready" for path in MODEL)}
 BINARY = "inference-header-content-length"
-PATIENCE = 60  # seconds for a body to arrive
-READ_ON = 4  # times the longest body
+PATIENCE = 60  # seconds within which a body must arrive
+READ_ON = 4  # a body that is too long is read up to this multiple of the limit
 
 
 def application(settings, data_plane, models, max_body, budget):
@@ -35,7 +35,7 @@ def application(settings, data_plane, models, max_body, budget):
     app.router.routes = [route for route in app.router.routes if route.path in KEPT]
 
     async def infer(request):
-        with budget.hold(0) as hold:  # what comes, not what is announced: that costs a client nothing
+        with budget.hold(0) as hold:  # counts bytes as they arrive: announcing many costs a client nothing
             return await answered(request, await body(request, max_body, hold))
 
     async def answered(request, received):
@@ -65,10 +65,10 @@ def refusal(reason, status, headers=None):
 
 
 async def body(request, longest, hold):
-    """The bytes of a request's body, if they are not too many; `hold` is told how many come.
+    """Reads a request's body of at most `longest` bytes; `hold` is called with the number of bytes as they arrive.
 
-    A client that writes does not read: where the body is somewhat too long, the rest is read and dropped, so that the client
-    comes to see the answer.
+    A client does not read while it writes. So if the body is somewhat too long, the rest is read and dropped, and the client
+    gets to see the answer.
     """
     received, length = bytearray(), 0
     try:
@@ -92,10 +92,10 @@ async def body(request, longest, hold):
 
 
 def parsed(received, header):
-    """An InferenceRequest from JSON, or from JSON of `header` bytes with tensors after it (binary extension)."""
+    """Parses an InferenceRequest from JSON, or from `header` bytes of JSON followed by tensors (binary extension)."""
     end = len(received) if header is None else int(header) if header.isdecimal() and len(header) < 12 else -1
     if not 0 <= end <= len(received):
-        raise Refused(f"{BINARY}: {header[:20]!r} is no length of a part of a body of {len(received)} bytes")
+        raise Refused(f"{BINARY}: {header[:20]!r} must be a number of bytes, at most the {len(received)} of the body")
     try:
         content = orjson.loads(received[:end])
     except orjson.JSONDecodeError as error:
@@ -110,7 +110,7 @@ def parsed(received, header):
 
 
 def attach(content, binary):
-    """Gives each input that has the parameter binary_data_size that many of the bytes."""
+    """Hands out the bytes in turn: each input with the parameter binary_data_size gets that many."""
     place = 0
     inputs = content.get("inputs") if isinstance(content, dict) else None
     for tensor in inputs if isinstance(inputs, list) else ():
@@ -119,7 +119,7 @@ def attach(content, binary):
         if size is None:
             continue
         if not isinstance(size, int) or not 0 <= size <= len(binary) - place:
-            raise Refused(f"binary_data_size {size!r} is not what {len(binary) - place} bytes hold")
+            raise Refused(f"binary_data_size {size!r} must be an integer, at most the {len(binary) - place} bytes left")
         tensor["data"] = binary[place : place + size]
         place += size
     if place < len(binary):
@@ -127,7 +127,7 @@ def attach(content, binary):
 
 
 class Draining:
-    """Tells clients with each answer to close their connection, once `on` is set."""
+    """An ASGI application that, once `on` is set, tells clients in each answer to close their connection."""
 
     def __init__(self, app):
         self.app, self.on = app, False

@@ -1,6 +1,6 @@
-"""gRPC: the v2 protocol's service on MLServer's messages.
+"""gRPC: the v2 protocol's service, with MLServer's messages.
 
-MLServer's own servicer makes Python lists of raw tensors, number by number, and calls a malformed one an internal error.
+MLServer's own servicer turns raw tensors into Python lists, number by number, and reports malformed ones as internal errors.
 """
 
 import logging
@@ -39,7 +39,7 @@ def server(data_plane, models, max_body, budget):
         budget: a `Budget` of messages.
     """
     options = {
-        "grpc.so_reuseport": 0,  # else a second server on the port would be silent
+        "grpc.so_reuseport": 0,  # otherwise a second server could take the same port without an error
         "grpc.max_receive_message_length": max_body,
         "grpc.max_send_message_length": -1,
     }
@@ -71,7 +71,7 @@ def answers(data_plane, models):
 
     async def infer(request):
         asked = payload(request)
-        model = await models.get_model(request.model_name, request.model_version)  # metrics must not take made-up labels
+        model = await models.get_model(request.model_name, request.model_version)  # no made-up labels in metrics
         answer = await data_plane.infer(asked, model.name, model.version)
         return response(answer, raw=bool(request.raw_input_contents))
 
@@ -86,7 +86,7 @@ def answers(data_plane, models):
 
 
 def handler(name, answer, budget):
-    """Takes bytes, as gRPC's own parser calls what it cannot parse an internal error."""
+    """A gRPC handler that parses the request's bytes itself; gRPC reports bytes that it cannot parse as an internal error."""
     kind = getattr(messages, f"{name}Request")
 
     async def guarded(received, context):
@@ -106,7 +106,7 @@ def handler(name, answer, budget):
 
 
 def payload(request):
-    """MLServer's InferenceRequest of a ModelInferRequest."""
+    """Converts a ModelInferRequest to MLServer's InferenceRequest."""
     raw = request.raw_input_contents
     if raw and len(raw) != len(request.inputs):
         raise Refused(f"{len(raw)} raw_input_contents for {len(request.inputs)} inputs")
@@ -122,7 +122,7 @@ def payload(request):
 
 
 def contents(tensor):
-    """The list in the field that belongs to the datatype."""
+    """The list in the typed field of the tensor's datatype."""
     if tensor.datatype not in FIELDS:
         raise Refused(f"{tensor.name} has datatype {tensor.datatype}; typed contents are {', '.join(FIELDS)}")
     wanted = FIELDS[tensor.datatype]
@@ -138,7 +138,7 @@ def parameters(item):
 
 
 def response(answer, raw):
-    """The ModelInferResponse, with raw contents for those who sent such."""
+    """Converts an answer to a ModelInferResponse, with raw contents if the request had them."""
     made = messages.ModelInferResponse(model_name=answer.model_name, model_version=answer.model_version, id=answer.id)
     for output in answer.outputs:
         tensor = made.outputs.add(name=output.name, datatype=output.datatype, shape=output.shape)

@@ -1,4 +1,4 @@
-"""The server from its start to its orderly end."""
+"""The server, from its start to its orderly shutdown."""
 
 import asyncio
 import contextlib
@@ -23,17 +23,25 @@ from tfnn.version import __version__
 
 log = logging.getLogger(__name__)
 
-HELD = 2**28  # bytes of requests that are not answered yet; what is made of JSON takes several times as many
-# Seconds in which what was sent before the end is answered, and then as many in which gRPC's clients are told to go elsewhere:
-# they keep their connection, and gRPC cancels what arrives on it at the moment of its end.
+HELD = 2**28  # bytes of unanswered requests; parsed JSON takes several times as many
+# A shutdown first answers, for this many seconds, requests that were already sent. Then, for as many seconds, it tells gRPC
+# clients to go elsewhere: they keep their connections, and gRPC cancels requests that arrive at the moment of its end.
 LAST_CALLS = 0.5
-GRACE = 30  # seconds for what is being answered
+GRACE = 30  # seconds to finish the requests that are being answered
 
 
 class Options(NamedTuple):
-    """host: address to listen on. *_port: 0 takes a free one. batch_size: most examples of a request and of a batch.
-    batch_delay: seconds that a request waits for others. max_body: bytes. max_pixels: of one request. poll: seconds between
-    looks for new versions."""
+    """The options of `serve`.
+
+    Attributes:
+        host: the address to listen on.
+        http_port, grpc_port, metrics_port: 0 takes a free port.
+        batch_size: the most examples in a request and in a batch.
+        batch_delay: seconds that a request waits for others.
+        max_body: the most bytes in a request.
+        max_pixels: the most pixels in a request.
+        poll: seconds between two looks for new versions.
+    """
 
     host: str
     http_port: int
@@ -50,7 +58,7 @@ def serve(folder, options):
     """Serves the newest version of every bundle below `folder` until SIGTERM or SIGINT.
 
     Raises:
-        ValueError: where nothing can be served, or a port is taken.
+        ValueError: if nothing can be served, or a port is taken.
     """
     folder = pathlib.Path(folder)
     if not folder.is_dir():
@@ -76,7 +84,7 @@ async def run(folder, options):
         web = sockets.enter_context(listener(options.host, options.http_port, "--http-port"))
         numbers = sockets.enter_context(listener(options.host, options.metrics_port, "--metrics-port"))
         grpc_port = bound(calls, options.host, options.grpc_port)
-        gc.freeze()  # a collection after a change of versions need not look at all of TensorFlow
+        gc.freeze()  # so that a collection after a change of versions can skip TensorFlow's objects
         loading = asyncio.create_task(models.refresh())
         if not await first(loading, stop):
             return
@@ -103,7 +111,7 @@ async def run(folder, options):
 
 
 async def first(task, stop):
-    """Whether the task ends before `stop` is set."""
+    """Waits for the task or for `stop`; returns whether the task ended first."""
     stopped = asyncio.create_task(stop.wait())
     await asyncio.wait([task, stopped], return_when=asyncio.FIRST_COMPLETED)
     stopped.cancel()
@@ -115,7 +123,7 @@ async def first(task, stop):
 
 
 class Server(uvicorn.Server):
-    """Uvicorn on a socket that is bound already, without signal handlers of its own."""
+    """Uvicorn on a socket that is already bound, without its own signal handlers."""
 
     def __init__(self, app, listening):
         super().__init__(

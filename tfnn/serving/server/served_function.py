@@ -15,11 +15,11 @@ ENCODED = "image_bytes"  # the name of inputs that hold encoded images
 
 
 class Signature:
-    """From {name: array} to {name: array}.
+    """A function from {name: array} to {name: array}.
 
     Attributes:
         inputs, outputs: {name: (datatype, shape)}, -1 for unknown dimensions.
-        joinable: whether the rows of several requests may stand in one batch.
+        joinable: whether rows of several requests can share a batch.
     """
 
     def __init__(self, name, function):
@@ -43,7 +43,7 @@ class Signature:
         return f"{self.name} of " + ", ".join(f"{name} {datatype}" for name, (datatype, _) in self.inputs.items())
 
     def rows(self, inputs, most):
-        """The examples of a request, after its shapes were compared with those wanted."""
+        """Checks the shapes of a request, and returns its number of examples."""
         for name, array in inputs.items():
             _, wanted = self.inputs[name]
             if not self.specs[name].shape.is_compatible_with(array.shape):
@@ -56,9 +56,9 @@ class Signature:
         return max(counts)
 
     def pixels(self, inputs, most):
-        """The pixels of a request's images, plain or encoded. Bytes that no image begins are emptied.
+        """The number of pixels in a request's images, plain or encoded. Bytes without an image header are emptied.
 
-        A decoder knows more formats than `pixels` does; what it has not counted must not reach it.
+        TensorFlow's decoder knows more formats than `pixels` does, and must not get what `pixels` cannot count.
         """
         count = 0
         for name, array in inputs.items():
@@ -76,12 +76,12 @@ class Signature:
         return count
 
     def kind(self, inputs):
-        """Requests of equal kind can be one batch; None is for those that cannot."""
+        """A key: requests with the same key can share a batch. None if they cannot share any."""
         return tuple(array.shape[1:] for array in map(inputs.get, self.specs)) if self.joinable else None
 
     def warm_up(self):
-        """One example of blanks, so that no request pays for what the first call sets up."""
-        with contextlib.suppress(Refused):  # dimensions that are unknown here may be wrong for the model
+        """Answers one blank example, so that no request has to wait for the set-up of the first call."""
+        with contextlib.suppress(Refused):  # sizes drawn for unknown dimensions may not fit the model
             self({name: blank(name, spec) for name, spec in self.specs.items()})
 
 

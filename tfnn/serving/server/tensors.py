@@ -1,7 +1,8 @@
-"""Tensors of the KServe v2 protocol ("Open Inference Protocol", Tensor Data) to numpy arrays, and back.
+"""Converts tensors of the KServe v2 protocol ("Open Inference Protocol", Tensor Data) to numpy arrays and back.
 
-A tensor's data is a list, flat or nested in rows, from JSON or from gRPC's typed contents; or bytes, from gRPC's raw contents
-or REST's binary extension: little-endian numbers, or for BYTES each element after its length in four bytes.
+A tensor's data is a list or bytes. Lists, flat or nested in rows, come from JSON or gRPC's typed contents. Bytes come from
+gRPC's raw contents or REST's binary extension; they hold little-endian numbers, or, for BYTES, each element after its length
+in four bytes.
 """
 
 import base64
@@ -29,7 +30,7 @@ DATATYPES = {
     "BYTES": np.dtype(object),
 }
 NAMES = {dtype: name for name, dtype in DATATYPES.items()}
-TAKES = {"b": "b", "u": "ui", "i": "ui", "f": "uif"}  # kinds of numbers that a list may hold, by the kind wanted
+TAKES = {"b": "b", "u": "ui", "i": "ui", "f": "uif"}  # numpy's kinds of numbers that a list may hold, by the wanted kind
 
 
 def decode(name, datatype, shape, data, encoded=False):
@@ -37,11 +38,11 @@ def decode(name, datatype, shape, data, encoded=False):
 
     Args:
         shape: list of int.
-        data: list or bytes, as above.
+        data: a list or bytes, as above.
         encoded: whether the texts in a list of BYTES are base64.
 
     Raises:
-        Refused: where data, datatype and shape do not agree.
+        Refused: if data, datatype and shape do not agree.
     """
     if not isinstance(data, list | bytes):
         raise Refused(f"{name}: the data must be a list")
@@ -68,7 +69,7 @@ def counted(name, shape, wanted, given, unit=""):
 
 
 def numbers(name, datatype, shape, size, data):
-    """Of a list, flat or nested as the shape says."""
+    """The array of a list of numbers, which is flat or nested like `shape`."""
     wanted = DATATYPES[datatype]
     try:
         array = np.array(data)
@@ -91,7 +92,7 @@ def numbers(name, datatype, shape, size, data):
 
 
 def element(name, one, encoded):
-    """The bytes of a text or of bytes."""
+    """One element of BYTES, given as a text or as bytes."""
     if not isinstance(one, str | bytes):
         raise Refused(f"{name}: BYTES are a flat list of texts")
     try:
@@ -101,7 +102,7 @@ def element(name, one, encoded):
 
 
 def unpacked(name, data):
-    """The elements of raw BYTES."""
+    """Splits raw BYTES into their elements."""
     elements, place = [], 0
     while place < len(data):
         if place + 4 > len(data):
@@ -116,13 +117,13 @@ def unpacked(name, data):
 
 
 def listed(array):
-    """The flat list that JSON holds, texts as UTF-8."""
+    """The array as a flat list for JSON; bytes become UTF-8 texts."""
     flat = array.ravel().tolist()
     return [one.decode("utf-8", "replace") for one in flat] if array.dtype == object else flat
 
 
 def packed(array):
-    """The bytes of raw contents."""
+    """The array as bytes, as gRPC's raw contents hold it."""
     if array.dtype == object:
         return b"".join(struct.pack("<I", len(one)) + one for one in array.ravel())
     return np.ascontiguousarray(array, array.dtype.newbyteorder("<")).tobytes()
