@@ -73,7 +73,8 @@ class NoiseScale(Probe):
     Example:
         >>> noise = tfnn.callbacks.NoiseScale()
         >>> history = tfnn.fit(model, x, y, batch_size=16, accumulate=2, epochs=5, callbacks=[noise])
-        >>> history.history["critical_batch_size"][-1], noise.layers["dense"].critical_batch_size
+        >>> history.history["critical_batch_size"][-1]
+        >>> {layer: moments.critical_batch_size for layer, moments in noise.layers.items()}
     """
 
     wants_parts = True

@@ -55,7 +55,7 @@ def lsuv(model, batch, tolerance=0.1, max_iterations=10, seed=None):
             one whose variance does not reach 1, as with large biases.
 
     Example:
-        >>> model = tfnn.models.mlp((28, 28, 1), 10, hidden=(256,) * 30)
+        >>> model = tfnn.models.mlp(x_train.shape[1:], 10, hidden=(256,) * 30)
         >>> report = tfnn.initializers.lsuv(model, x_train[:256], seed=1)
     """
     if not (tolerance > 0 and max_iterations >= 1):

@@ -46,7 +46,7 @@ def decay_to_growth(schedule, batch_size, max_batch_size):
 
     Example:
         >>> growth = tfnn.schedules.decay_to_growth(tfnn.schedules.StepDecay(0.1, [10, 20], 0.5), 32, max_batch_size=128)
-        >>> model.compile(tfnn.optimizers.SGD(tfnn.schedules.InEpochs(growth.learning_rate)), "mse")
+        >>> model.compile(tfnn.optimizers.SGD(tfnn.schedules.InEpochs(growth.learning_rate)), "sparse_categorical_crossentropy")
         >>> grow = tfnn.callbacks.BatchSizeScheduler(growth.batch_size)
         >>> tfnn.fit(model, x, y, batch_size=32, epochs=30, callbacks=[grow])
     """

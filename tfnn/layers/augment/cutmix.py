@@ -49,7 +49,7 @@ class CutMix(Mixing):
 
     Example:
         >>> model.compile("adam", "categorical_crossentropy", metrics=["accuracy"])
-        >>> tfnn.fit(model, images, labels, epochs=10, augment=tfnn.layers.CutMix())
+        >>> tfnn.fit(model, x, y, epochs=10, augment=tfnn.layers.CutMix())
     """
 
     def __init__(self, alpha=1.0, seed=None, name="cutmix", **kwargs):

@@ -28,7 +28,7 @@ class MixUp(Mixing):
 
     Example:
         >>> model.compile("adam", "categorical_crossentropy", metrics=["accuracy"])
-        >>> tfnn.fit(model, images, labels, epochs=10, augment=tfnn.layers.MixUp(0.2))
+        >>> tfnn.fit(model, x, y, epochs=10, augment=tfnn.layers.MixUp(0.2))
     """
 
     def __init__(self, alpha=0.2, seed=None, name="mixup", **kwargs):
