@@ -79,7 +79,7 @@ class NoiseScale(Probe):
 
     wants_parts = True
 
-    def __init__(self, interval=50, smoothing=0.9):
+    def __init__(self, interval: int = 50, smoothing: float = 0.9) -> None:
         super().__init__()
         if isinstance(interval, bool) or not isinstance(interval, numbers.Integral) or interval < 1:
             raise ValueError(f"interval={interval!r} must be a positive number of updates")

@@ -20,7 +20,7 @@ def grown(eta, eta_ref, b_0, b_max):
     return tf.clip_by_value(tf.round(b_0 * (eta_ref / eta)), b_0, b_max)
 
 
-def decay_to_growth(schedule, batch_size, max_batch_size):
+def decay_to_growth(schedule: keras.optimizers.schedules.LearningRateSchedule, batch_size: int, max_batch_size: int) -> Growth:
     """Turns a decay of the learning rate into a growth of the batch: the same η/b at all times, with fewer updates.
 
     SGD's noise scale is g ≈ ηN/b (Smith & Le 2017), so b may grow as η would fall: b(τ) = b_0 · η_ref / η(τ), rounded and

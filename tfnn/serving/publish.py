@@ -10,7 +10,7 @@ import tempfile
 try:
     import fcntl
 except ImportError:  # Windows: without locks, what killed exports left stays
-    fcntl = None
+    fcntl = None  # type: ignore[assignment]
 
 PREFIX = ".export-"
 

@@ -1,5 +1,7 @@
 """CutMix (Yun, Han, Oh, Chun, Choe & Yoo 2019)."""
 
+from typing import Any
+
 import keras
 import tensorflow as tf
 
@@ -52,7 +54,7 @@ class CutMix(Mixing):
         >>> tfnn.fit(model, x, y, epochs=10, augment=tfnn.layers.CutMix())
     """
 
-    def __init__(self, alpha=1.0, seed=None, name="cutmix", **kwargs):
+    def __init__(self, alpha: float = 1.0, seed: int | None = None, name: str = "cutmix", **kwargs: Any) -> None:
         super().__init__(alpha, seed, name=name, **kwargs)
 
     def check_images(self, x):
