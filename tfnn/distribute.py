@@ -5,7 +5,7 @@ import tensorflow as tf
 NAMES = ("auto", "cpu", "gpu", "tpu")
 
 
-def strategy(name="auto"):
+def strategy(name: str = "auto") -> tf.distribute.Strategy:
     """A strategy of one device; build and compile the model in its `scope()`.
 
     Args:
@@ -33,7 +33,7 @@ def strategy(name="auto"):
     return tf.distribute.OneDeviceStrategy(f"/{name}:0")
 
 
-def device_type(strategy):
+def device_type(strategy: tf.distribute.Strategy) -> str:
     """The type of device on which the steps of a strategy run: "TPU", "GPU" or "CPU".
 
     Example:

@@ -3,14 +3,16 @@
 import contextlib
 import contextvars
 import itertools
+from collections.abc import Iterator
 
+import keras
 import numpy as np
 import tensorflow as tf
 
-_scope = contextvars.ContextVar("tfnn_random_scope", default=None)
+_scope: contextvars.ContextVar[tuple | None] = contextvars.ContextVar("tfnn_random_scope", default=None)
 
 
-def permutation(rows, seed, epoch):
+def permutation(rows: int, seed: int, epoch: int) -> np.ndarray:
     """The order of `rows` examples in one epoch: an int32 array (rows,), the same on every device and machine.
 
     It is drawn on the host from the Philox counter generator (Salmon et al. 2011) with (seed, epoch) as its key. A million
@@ -24,7 +26,7 @@ def permutation(rows, seed, epoch):
 
 
 @contextlib.contextmanager
-def scope(seed, epoch, examples):
+def scope(seed: int | tf.Tensor, epoch: int | tf.Tensor, examples: tf.Tensor) -> Iterator[None]:
     """Inside the block, random layers draw for each example as a function of (seed, epoch, example).
 
     The draws of a block are numbered, so that two layers do not get the same random numbers. The layers' names would not do:
@@ -45,7 +47,7 @@ def scope(seed, epoch, examples):
         _scope.reset(token)
 
 
-def in_scope():
+def in_scope() -> bool:
     """Whether a `scope` is open.
 
     Example:
@@ -54,7 +56,7 @@ def in_scope():
     return _scope.get() is not None
 
 
-def uniforms(rows, count, seed_generator):
+def uniforms(rows: int | tf.Tensor, count: int | tf.Tensor, seed_generator: keras.random.SeedGenerator) -> tf.Tensor:
     """Uniform numbers in [0, 1), float32 (rows, count): a function of the `scope` and the example, or else of a fresh seed.
 
     Each number has its own counter and key. So it matters neither how examples are gathered into batches, nor whether the

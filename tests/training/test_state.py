@@ -7,6 +7,7 @@ import tensorflow as tf
 
 import tfnn
 from tests.needs import MULTI_OPTIMIZER
+from tfnn.internals.callbacks import FIELDS
 from tfnn.training.graph.compiled import Compiled
 from tfnn.training.resume import callback_state, checkpoint
 from tfnn.training.resume.fingerprint import differences, digest, fingerprint
@@ -384,7 +385,7 @@ def test_kerass_callbacks_take_their_state(tmp_path):
     callbacks[5]._ema_weights_in_model = True
     round_trip(callbacks, others, tmp_path)
     for callback, other in zip(callbacks, others):
-        for names in (names for base, names in callback_state.ATTRIBUTES.items() if isinstance(callback, base)):
+        for names in (names for base, names in FIELDS.items() if isinstance(callback, base)):
             for name in names:
                 np.testing.assert_equal(getattr(other, name, None), getattr(callback, name, None), err_msg=name)
     assert isinstance(others[2].best, np.float32) and others[1].best_weights[0].dtype == np.float16
@@ -397,7 +398,7 @@ def test_every_attribute_of_the_table_is_one_of_kerass(tmp_path):
         keras.callbacks.BackupAndRestore: lambda: keras.callbacks.BackupAndRestore(tmp_path),
         keras.callbacks.TensorBoard: lambda: keras.callbacks.TensorBoard(tmp_path),
     }
-    for base, names in callback_state.ATTRIBUTES.items():
+    for base, names in FIELDS.items():
         callback = made.get(base, base)()
         callback.set_model(model)
         callback.on_train_begin()

@@ -1,5 +1,8 @@
 """Grow the batch during a run (Smith et al. 2018, arXiv:1711.00489; lecture, section 4)."""
 
+from collections.abc import Callable
+from typing import Any
+
 from tfnn.callbacks.steered_rate import make_settable, multiply, named
 from tfnn.checks import integer, plain, positive_integer
 from tfnn.controls import BatchSteering
@@ -47,7 +50,13 @@ class BatchSizeScheduler(BatchSteering):
         >>> tfnn.fit(model, x, y, batch_size=32, epochs=30, callbacks=[growth])
     """
 
-    def __init__(self, schedule, by="epoch", mode="accumulate", scale_learning_rate=False):
+    def __init__(
+        self,
+        schedule: dict[int, int] | Callable[[int], Any],
+        by: str = "epoch",
+        mode: str = "accumulate",
+        scale_learning_rate: bool = False,
+    ) -> None:
         super().__init__(mode)
         if by not in ("epoch", "update"):
             raise ValueError(f"by={by!r} must be 'epoch' or 'update'")

@@ -31,7 +31,14 @@ class Checkpoint(controls.Saving):
         >>> tfnn.fit(model, x, y, epochs=30, callbacks=[tfnn.callbacks.Checkpoint("run/checkpoints")])
     """
 
-    def __init__(self, directory, save_freq="epoch", max_to_keep=3, monitor="val_loss", mode="auto"):
+    def __init__(
+        self,
+        directory: str | os.PathLike,
+        save_freq: str | int = "epoch",
+        max_to_keep: int | None = 3,
+        monitor: str = "val_loss",
+        mode: str = "auto",
+    ) -> None:
         super().__init__()
         if not isinstance(directory, (str, os.PathLike)) or not os.fspath(directory):
             raise ValueError(f"directory={directory!r} must be a path")

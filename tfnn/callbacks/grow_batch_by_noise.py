@@ -47,7 +47,9 @@ class GrowBatchByNoise(NoiseScale, BatchSteering):
         >>> tfnn.fit(model, x, y, batch_size=16, accumulate=2, epochs=30, callbacks=[growth])
     """
 
-    def __init__(self, target=1.0, max_batch_size=None, interval=50, smoothing=0.9):
+    def __init__(
+        self, target: float = 1.0, max_batch_size: int | None = None, interval: int = 50, smoothing: float = 0.9
+    ) -> None:
         super().__init__(interval, smoothing)
         self.target, self.max_batch_size, self.mode = positive("target", target), largest.checked(max_batch_size), "accumulate"
 

@@ -36,16 +36,16 @@ class GrowBatchOnPlateau(OnPlateau, BatchSteering):
 
     def __init__(
         self,
-        monitor="val_loss",
-        factor=2,
-        patience=10,
-        max_batch_size=None,
-        verbose=0,
-        direction="auto",
-        min_delta=1e-4,
-        cooldown=0,
-        mode="accumulate",
-    ):
+        monitor: str = "val_loss",
+        factor: float = 2,
+        patience: int = 10,
+        max_batch_size: int | None = None,
+        verbose: int = 0,
+        direction: str = "auto",
+        min_delta: float = 1e-4,
+        cooldown: int = 0,
+        mode: str = "accumulate",
+    ) -> None:
         if not 1 < factor < math.inf:
             raise ValueError(f"factor={factor} must be above 1 and finite")
         super().__init__(monitor, factor, patience, verbose, direction, min_delta, cooldown, mode=mode)

@@ -1,6 +1,10 @@
 """Set the learning rate during a run (lecture, section 4)."""
 
 import inspect
+from collections.abc import Callable
+from typing import Any
+
+import keras
 
 from tfnn.callbacks.steered_rate import follow, is_schedule, log_rates, make_settable, named, rate_of, set_rate, tell
 from tfnn.checks import integer, number
@@ -35,7 +39,12 @@ class LearningRateScheduler(Steering):
         >>> tfnn.fit(model, x, y, batch_size=32, epochs=30, callbacks=[one_cycle])
     """
 
-    def __init__(self, schedule, by="epoch", verbose=0):
+    def __init__(
+        self,
+        schedule: keras.optimizers.schedules.LearningRateSchedule | dict[int, float] | Callable[..., Any],
+        by: str = "epoch",
+        verbose: int = 0,
+    ) -> None:
         super().__init__()
         if by not in ("epoch", "update"):
             raise ValueError(f"by={by!r} must be 'epoch' or 'update'")

@@ -73,12 +73,13 @@ class NoiseScale(Probe):
     Example:
         >>> noise = tfnn.callbacks.NoiseScale()
         >>> history = tfnn.fit(model, x, y, batch_size=16, accumulate=2, epochs=5, callbacks=[noise])
-        >>> history.history["critical_batch_size"][-1], noise.layers["dense"].critical_batch_size
+        >>> history.history["critical_batch_size"][-1]
+        >>> {layer: moments.critical_batch_size for layer, moments in noise.layers.items()}
     """
 
     wants_parts = True
 
-    def __init__(self, interval=50, smoothing=0.9):
+    def __init__(self, interval: int = 50, smoothing: float = 0.9) -> None:
         super().__init__()
         self.interval = positive_integer("interval", interval, "a positive number of updates")
         self.smoothing = number("smoothing", smoothing, 0, 1)

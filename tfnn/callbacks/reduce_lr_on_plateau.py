@@ -39,15 +39,15 @@ class ReduceLROnPlateau(OnPlateau):
 
     def __init__(
         self,
-        monitor="val_loss",
-        factor=0.1,
-        patience=10,
-        verbose=0,
-        mode="auto",
-        min_delta=1e-4,
-        cooldown=0,
-        min_lr=0.0,
-    ):
+        monitor: str = "val_loss",
+        factor: float = 0.1,
+        patience: int = 10,
+        verbose: int = 0,
+        mode: str = "auto",
+        min_delta: float = 1e-4,
+        cooldown: int = 0,
+        min_lr: float = 0.0,
+    ) -> None:
         if not 0 < factor < 1:
             raise ValueError(f"factor={factor} must be in (0, 1)")
         super().__init__(monitor, factor, patience, verbose, mode, min_delta, cooldown)

@@ -1,5 +1,7 @@
 """Grow the batch where a schedule would decay the rate (Smith et al. 2018, arXiv:1711.00489; lecture, section 4)."""
 
+import keras
+
 from tfnn.callbacks.steered_rate import log_rates, make_settable, named, set_rate
 from tfnn.controls import BatchSteering
 from tfnn.schedules import decay_to_growth
@@ -33,7 +35,9 @@ class SwapDecayForGrowth(BatchSteering):
         >>> tfnn.fit(model, x, y, batch_size=32, epochs=30, callbacks=[swap])
     """
 
-    def __init__(self, lr_schedule, max_batch_size, mode="accumulate"):
+    def __init__(
+        self, lr_schedule: keras.optimizers.schedules.LearningRateSchedule, max_batch_size: int, mode: str = "accumulate"
+    ) -> None:
         super().__init__(mode)
         decay_to_growth(lr_schedule, 1, max_batch_size)  # checks both
         self.lr_schedule, self.max_batch_size = lr_schedule, max_batch_size

@@ -1,5 +1,6 @@
 """The bases of callbacks that steer a run or measure in it: all that a trainer knows of such callbacks."""
 
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import keras
@@ -23,11 +24,11 @@ class Steering(keras.callbacks.Callback):
 
     only_under_model_fit = False  # whether its hooks at each batch have work to do under `model.fit` alone
 
-    def updates_until_due(self, update):
+    def updates_until_due(self, update: int) -> int | None:
         """After how many more updates, when `update` are done, it must be called again; None if it need not be."""
         return None
 
-    def on_update_begin(self, update):
+    def on_update_begin(self, update: int) -> None:
         """Called before update number `update`: before each one that it asked for, and perhaps before others."""
 
     def on_train_batch_begin(self, batch, logs=None):
@@ -50,7 +51,7 @@ class BatchSteering(Steering):
         >>> history = tfnn.fit(model, x, y, batch_size=32, epochs=2, callbacks=[Double()])
     """
 
-    def __init__(self, mode="accumulate"):
+    def __init__(self, mode: str = "accumulate") -> None:
         super().__init__()
         if mode not in ("accumulate", "rebatch"):
             raise ValueError(f"mode={mode!r} must be 'accumulate' or 'rebatch'")
@@ -101,7 +102,7 @@ class Freezing(keras.callbacks.Callback):
         >>> history = tfnn.fit(model, x, y, epochs=2, callbacks=[HeadFirst()])
     """
 
-    def freeze_for(self, epoch):
+    def freeze_for(self, epoch: int) -> None:
         """Sets the layers' `trainable` flags as they are to be in an epoch."""
         raise NotImplementedError
 
@@ -147,11 +148,11 @@ class Probe(Steering):
     optional = False  # whether a model that hides its gradients is trained without the probe instead of being refused
     wants_parts = False  # whether it reads `Facts.part_squares`, which costs a pass over the gradients of each part
 
-    def build(self, weights):
+    def build(self, weights: Sequence[keras.Variable]) -> list[tf.Variable]:
         """Makes the variables, before the graph is traced, and returns a list of them."""
         return []
 
-    def measure(self, facts):
+    def measure(self, facts: Facts) -> None:
         """Reads the `Facts` of an update and assigns variables; traced in the graph."""
         raise NotImplementedError
 
@@ -177,14 +178,14 @@ class Saving(keras.callbacks.Callback):
 
     best_update = None
 
-    def due(self, update, epoch_end):
+    def due(self, update: int, epoch_end: bool) -> bool:
         """Whether the run is to be saved after `update` updates; `epoch_end` tells if these end an epoch."""
         raise NotImplementedError
 
-    def updates_until_due(self, update):
+    def updates_until_due(self, update: int) -> int | None:
         """After how many more updates the next save is due, or None if only the end of the epoch counts."""
         return None
 
-    def is_best(self, update, logs):
+    def is_best(self, update: int, logs: Mapping[str, Any]) -> bool:
         """Whether the epoch that ended after `update` updates with `logs` is the best so far. Later calls compare with it."""
         return False

@@ -6,11 +6,13 @@ written in epochs reads the clock, which counts examples and so keeps its pace w
 
 import contextlib
 import contextvars
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
+import keras
 import tensorflow as tf
 
-CURRENT = contextvars.ContextVar("tfnn_controls", default=None)
+CURRENT: contextvars.ContextVar["Controls | None"] = contextvars.ContextVar("tfnn_controls", default=None)
 
 
 class Batch(NamedTuple):
@@ -39,7 +41,7 @@ class Controls:
 
     views = None  # `Views`, while a run is in progress
 
-    def __init__(self, micro_batch, exact=False, accumulates=False):
+    def __init__(self, micro_batch: int, exact: bool = False, accumulates: bool = False) -> None:
         self.micro_batch, self.exact, self.accumulates, self.rows = micro_batch, exact, accumulates, None
         self.population = None  # the number of training examples, even if an epoch has fewer; None if unknown
         self.check_memory = lambda size: None  # raises if a batch is too large; set where batches really grow
@@ -86,7 +88,7 @@ class Controls:
         """The number of micro-batches of one update."""
         return max(1, round(self.batch_size / self.micro_batch))
 
-    def set_batch_size(self, size, scale_learning_rate=False):
+    def set_batch_size(self, size: int, scale_learning_rate: bool = False) -> None:
         """Lets each of the next updates take `size` examples.
 
         Where batches are whole micro-batches, the size is rounded and the learning rate is scaled to match, so that η/b is
@@ -175,7 +177,7 @@ class Views(NamedTuple):
 
 
 @contextlib.contextmanager
-def use(controls):
+def use(controls: Controls) -> Iterator[Controls]:
     """Makes `controls` the current ones for the callbacks and schedules that run inside the block.
 
     Example:
@@ -191,7 +193,7 @@ def use(controls):
         CURRENT.reset(token)
 
 
-def current():
+def current() -> Controls | None:
     """The `Controls` of the run in progress in this thread, or None.
 
     Example:
@@ -200,7 +202,7 @@ def current():
     return CURRENT.get()
 
 
-def needed_by(callback):
+def needed_by(callback: keras.callbacks.Callback) -> Controls:
     """The current controls, without which `callback` would have no effect.
 
     Raises:

@@ -3,7 +3,7 @@
 import contextlib
 import math
 import re
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import keras
 import numpy as np
@@ -29,7 +29,9 @@ class Scaled(NamedTuple):
     iterations: int
 
 
-def lsuv(model, batch, tolerance=0.1, max_iterations=10, seed=None):
+def lsuv(
+    model: keras.Model, batch: Any, tolerance: float = 0.1, max_iterations: int = 10, seed: int | None = None
+) -> list[Scaled]:
     """Makes kernels orthonormal, then scales each so that the output of its layer has the variance 1 on `batch`.
 
     Layer by layer in the order of the forward pass: W ← orthonormal; then, while |Var(Wx + b) − 1| ≥ `tolerance`,
@@ -55,7 +57,7 @@ def lsuv(model, batch, tolerance=0.1, max_iterations=10, seed=None):
             one whose variance does not reach 1, as with large biases.
 
     Example:
-        >>> model = tfnn.models.mlp((28, 28, 1), 10, hidden=(256,) * 30)
+        >>> model = tfnn.models.mlp(x_train.shape[1:], 10, hidden=(256,) * 30)
         >>> report = tfnn.initializers.lsuv(model, x_train[:256], seed=1)
     """
     if not (tolerance > 0 and max_iterations >= 1):

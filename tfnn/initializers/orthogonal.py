@@ -1,6 +1,7 @@
 """Orthonormal kernels (Saxe, McClelland & Ganguli 2014, arXiv:1312.6120)."""
 
 import math
+from collections.abc import Sequence
 
 import keras
 import numpy as np
@@ -46,7 +47,16 @@ class Orthogonal(keras.initializers.Orthogonal):
         >>> keras.layers.Dense(128, "tanh", kernel_initializer=tfnn.initializers.Orthogonal(seed=1))
     """
 
-    def __init__(self, gain=1.0, seed=None, *, input_axes=None, output_axes=None, kernel="standard", groups=1):
+    def __init__(
+        self,
+        gain: float = 1.0,
+        seed: int | keras.random.SeedGenerator | None = None,
+        *,
+        input_axes: Sequence[int] | None = None,
+        output_axes: Sequence[int] | None = None,
+        kernel: str = "standard",
+        groups: int = 1,
+    ) -> None:
         super().__init__(gain, seed)
         check_layout(input_axes, output_axes, kernel, groups)
         self.input_axes, self.output_axes, self.kernel, self.groups = input_axes, output_axes, kernel, groups

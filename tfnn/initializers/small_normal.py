@@ -22,7 +22,7 @@ class SmallNormal(keras.initializers.RandomNormal):
         >>> keras.layers.Dense(128, "tanh", kernel_initializer=tfnn.initializers.SmallNormal(seed=1))
     """
 
-    def __init__(self, stddev=0.01, seed=None):
+    def __init__(self, stddev: float = 0.01, seed: int | keras.random.SeedGenerator | None = None) -> None:
         if not stddev > 0:
             raise ValueError(f"stddev={stddev} must be positive: from zero all units are updated alike")
         super().__init__(stddev=stddev, seed=seed)

@@ -1,6 +1,7 @@
 """Weights with the variance scale / fan; the named rules in the neighbouring files are special cases of it."""
 
 import math
+from collections.abc import Sequence
 
 import keras
 
@@ -55,16 +56,16 @@ class VarianceScaling(keras.initializers.VarianceScaling):
 
     def __init__(
         self,
-        scale=1.0,
-        mode="fan_in",
-        distribution="truncated_normal",
-        seed=None,
-        input_axes=None,
-        output_axes=None,
+        scale: float = 1.0,
+        mode: str = "fan_in",
+        distribution: str = "truncated_normal",
+        seed: int | keras.random.SeedGenerator | None = None,
+        input_axes: Sequence[int] | None = None,
+        output_axes: Sequence[int] | None = None,
         *,
-        kernel="standard",
-        groups=1,
-    ):
+        kernel: str = "standard",
+        groups: int = 1,
+    ) -> None:
         if not scale < math.inf:
             raise ValueError(f"scale={scale} must be positive and finite")
         super().__init__(scale, mode, distribution, seed)
@@ -84,7 +85,17 @@ class VarianceScaling(keras.initializers.VarianceScaling):
 class Rule(VarianceScaling):
     """A named rule: `rule` holds its scale, mode and distribution; the other arguments are those of `VarianceScaling`."""
 
-    def __init__(self, seed=None, input_axes=None, output_axes=None, *, kernel="standard", groups=1):
+    rule: tuple[float, str, str]
+
+    def __init__(
+        self,
+        seed: int | keras.random.SeedGenerator | None = None,
+        input_axes: Sequence[int] | None = None,
+        output_axes: Sequence[int] | None = None,
+        *,
+        kernel: str = "standard",
+        groups: int = 1,
+    ) -> None:
         super().__init__(*self.rule, seed, input_axes, output_axes, kernel=kernel, groups=groups)
 
     def get_config(self):

@@ -1,6 +1,7 @@
 """Batch normalisation (lecture, section 6; Ioffe & Szegedy 2015, arXiv:1502.03167, algorithm 1)."""
 
 import inspect
+from typing import Any
 
 import keras
 import tensorflow as tf
@@ -91,7 +92,7 @@ class BatchNormalization(keras.layers.BatchNormalization):
 
     renorm = False  # for versions of Keras without it
 
-    def __init__(self, *args, virtual_batch_size=None, **kwargs):
+    def __init__(self, *args: Any, virtual_batch_size: int | None = None, **kwargs: Any) -> None:
         super().__init__(*args, **known(kwargs))
         if virtual_batch_size is not None:
             if not virtual_batch_size >= 1 or int(virtual_batch_size) != virtual_batch_size:

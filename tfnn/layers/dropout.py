@@ -1,6 +1,8 @@
 """Dropout (Hinton et al. 2012, arXiv:1207.0580; Srivastava et al. 2014, JMLR 15; lecture, section 6)."""
 
 import math
+from collections.abc import Sequence
+from typing import Any
 
 import keras
 import tensorflow as tf
@@ -51,7 +53,15 @@ class Dropout(keras.layers.Dropout):
         >>> model = keras.Sequential([keras.layers.Dense(64, "relu"), tfnn.layers.Dropout(0.5), keras.layers.Dense(10)])
     """
 
-    def __init__(self, rate, noise_shape=None, seed=None, *, scale_at="training", **kwargs):
+    def __init__(
+        self,
+        rate: float | tf.Variable | keras.Variable,
+        noise_shape: Sequence[int | None] | None = None,
+        seed: int | None = None,
+        *,
+        scale_at: str = "training",
+        **kwargs: Any,
+    ) -> None:
         if scale_at not in SCALES:
             raise ValueError(f"scale_at={scale_at!r} must be one of {SCALES}")
         super().__init__(0.5, noise_shape, seed, **kwargs)  # not 0, at which Keras would make no seed generator
@@ -121,7 +131,9 @@ class SpatialDropout(Dropout):
         >>> layer = tfnn.layers.SpatialDropout(0.2)
     """
 
-    def __init__(self, rate, seed=None, *, scale_at="training", **kwargs):
+    def __init__(
+        self, rate: float | tf.Variable | keras.Variable, seed: int | None = None, *, scale_at: str = "training", **kwargs: Any
+    ) -> None:
         super().__init__(rate, None, seed, scale_at=scale_at, **kwargs)
 
     def mask_shape(self, inputs):
@@ -149,7 +161,7 @@ class GaussianDropout(Dropout):
         >>> layer = tfnn.layers.GaussianDropout(0.3)
     """
 
-    def __init__(self, rate, seed=None, **kwargs):
+    def __init__(self, rate: float | tf.Variable | keras.Variable, seed: int | None = None, **kwargs: Any) -> None:
         super().__init__(rate, None, seed, scale_at="test", **kwargs)
 
     def check_rate(self, rate):

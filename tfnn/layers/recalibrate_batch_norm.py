@@ -1,6 +1,7 @@
 """Measures the moving moments of batch normalisation anew over a data set."""
 
 import contextlib
+from typing import Any
 
 import keras
 import numpy as np
@@ -16,7 +17,7 @@ from tfnn.taps import replaced_calls
 BATCH_ALONE = {"momentum": 0.0, "renorm": False, "virtual_batch_size": None}
 
 
-def recalibrate_batch_norm(model, data, batch_size=128):
+def recalibrate_batch_norm(model: keras.Layer, data: Any, batch_size: int = 128) -> list[keras.Layer]:
     """Sets the moving mean and variance of every BatchNormalization layer to those of its inputs over all of `data`.
 
     mean = E[x], variance = E[(x − mean)²] over all positions of all examples: batch moments merged in float64, with the
@@ -52,7 +53,7 @@ def recalibrate_batch_norm(model, data, batch_size=128):
         for layer in layers_of(model, include_self=True)
         if isinstance(layer, keras.layers.BatchNormalization) and layer.built and layer.trainable
     ]
-    totals = {}
+    totals: dict[int, list] = {}
     with measuring(layers) as found:
 
         @tf.function(reduce_retracing=True)

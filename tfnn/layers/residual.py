@@ -1,5 +1,8 @@
 """Residual block (He et al. 2016, arXiv:1512.03385, fig. 2; lecture, section 8)."""
 
+from collections.abc import Callable
+from typing import Any
+
 import keras
 
 from tfnn.checks import fraction
@@ -34,7 +37,16 @@ class ResidualBlock(keras.layers.Layer):
         >>> x = tfnn.layers.ResidualBlock(32, strides=2)(x)
     """
 
-    def __init__(self, filters, strides=1, normalize=True, dropout=0.0, activation="relu", kernel_initializer=None, **kwargs):
+    def __init__(
+        self,
+        filters: int,
+        strides: int = 1,
+        normalize: bool = True,
+        dropout: float = 0.0,
+        activation: str | Callable = "relu",
+        kernel_initializer: str | keras.Initializer | None = None,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(**kwargs)
         if not (filters >= 1 and strides >= 1):
             raise ValueError(f"filters={filters} and strides={strides} must be positive")

@@ -1,5 +1,8 @@
 """Standardisation of inputs (lecture, eq. 6)."""
 
+from collections.abc import Sequence
+from typing import Any
+
 import keras
 import numpy as np
 import tensorflow as tf
@@ -47,7 +50,7 @@ class Standardize(keras.layers.Layer):
         >>> model = keras.Sequential([keras.Input(x_train.shape[1:]), standardize, keras.layers.Dense(10)])
     """
 
-    def __init__(self, axis=-1, invert=False, **kwargs):
+    def __init__(self, axis: Sequence[int] | int | None = -1, invert: bool = False, **kwargs: Any) -> None:
         super().__init__(autocast=False, **kwargs)  # half precision would round numbers far from 0 before they are centred
         self.axis, self.invert = axis, invert
 
@@ -64,7 +67,7 @@ class Standardize(keras.layers.Layer):
         self.mean = self.add_weight(name="mean", initializer="zeros", **moment)
         self.variance = self.add_weight(name="variance", initializer="ones", **moment)
 
-    def adapt(self, data):
+    def adapt(self, data: Any) -> None:
         """Sets mean and variance to those of `data`, in float64 and in one pass, so that the data may be larger than memory.
 
         Args:

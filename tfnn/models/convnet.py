@@ -1,5 +1,7 @@
 """A plain convolutional network (lecture, sections 6 and 8; the stages of VGG, Simonyan & Zisserman 2015, arXiv:1409.1556)."""
 
+from collections.abc import Callable, Sequence
+
 import keras
 
 from tfnn.initializers import HeNormal
@@ -7,16 +9,16 @@ from tfnn.layers import BatchNormalization, Dropout
 
 
 def convnet(
-    input_shape,
-    classes,
-    stages=(32, 64),
-    hidden=128,
-    normalize=True,
-    dropout=0.5,
-    activation="relu",
-    initializer=HeNormal,
-    standardize=None,
-):
+    input_shape: Sequence[int],
+    classes: int,
+    stages: Sequence[int] = (32, 64),
+    hidden: int = 128,
+    normalize: bool = True,
+    dropout: float = 0.5,
+    activation: str | Callable = "relu",
+    initializer: Callable[[], keras.Initializer] = HeNormal,
+    standardize: keras.Layer | None = None,
+) -> keras.Model:
     """Stages of two 3×3 convolutions and a 2×2 max pooling, then a hidden layer with dropout, then a softmax.
 
     BatchNorm stands before the activation, as in the lecture. An image that is only one pixel wide is not halved further.

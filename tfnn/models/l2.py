@@ -3,7 +3,7 @@
 import keras
 
 
-def add_l2(model, strength):
+def add_l2(model: keras.Model, strength: float) -> keras.Model:
     """Adds λ Σ w² over all kernels (weights of two or more dimensions) to the loss of `model`, and returns the model.
 
     Biases and the γ, β of BatchNorm are left out, as is usual. It is a term of the loss, whose gradient goes through the

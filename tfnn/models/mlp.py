@@ -1,5 +1,7 @@
 """A fully connected network."""
 
+from collections.abc import Callable, Sequence
+
 import keras
 
 from tfnn.initializers import HeNormal
@@ -7,15 +9,15 @@ from tfnn.layers import BatchNormalization, Dropout
 
 
 def mlp(
-    input_shape,
-    classes,
-    hidden=(128, 128),
-    normalize=False,
-    dropout=0.0,
-    activation="relu",
-    initializer=HeNormal,
-    standardize=None,
-):
+    input_shape: Sequence[int],
+    classes: int,
+    hidden: Sequence[int] = (128, 128),
+    normalize: bool = False,
+    dropout: float = 0.0,
+    activation: str | Callable = "relu",
+    initializer: Callable[[], keras.Initializer] = HeNormal,
+    standardize: keras.Layer | None = None,
+) -> keras.Model:
     """A flattening layer, hidden dense layers, a softmax.
 
     BatchNorm stands before the activation, as in the lecture, and dropout after it.

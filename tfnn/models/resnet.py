@@ -1,5 +1,7 @@
 """ResNet for small images in one page (He et al. 2016, arXiv:1512.03385, section 4.2; lecture, section 8)."""
 
+from collections.abc import Callable, Sequence
+
 import keras
 
 from tfnn.initializers import HeNormal
@@ -7,17 +9,17 @@ from tfnn.layers import BatchNormalization, PreactivationBlock, ResidualBlock
 
 
 def resnet(
-    input_shape,
-    classes,
-    depth=20,
-    width=16,
-    preactivation=False,
-    normalize=True,
-    dropout=0.0,
-    activation="relu",
-    initializer=HeNormal,
-    standardize=None,
-):
+    input_shape: Sequence[int],
+    classes: int,
+    depth: int = 20,
+    width: int = 16,
+    preactivation: bool = False,
+    normalize: bool = True,
+    dropout: float = 0.0,
+    activation: str | Callable = "relu",
+    initializer: Callable[[], keras.Initializer] = HeNormal,
+    standardize: keras.Layer | None = None,
+) -> keras.Model:
     """Three stages of `(depth − 2) / 6` residual blocks; the second and third halve the image and double the channels.
 
     Where the shape changes, the shortcut is a projection (option B of the paper); the paper's CIFAR networks pad with zeros

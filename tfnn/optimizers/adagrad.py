@@ -1,10 +1,12 @@
 """AdaGrad (Duchi, Hazan & Singer 2011, JMLR 12; lecture, section 5)."""
 
+from typing import Any
+
 import keras
 import tensorflow as tf
 
 from tfnn.optimizers.base import Optimizer
-from tfnn.optimizers.hyperparameter import Epsilon, checked
+from tfnn.optimizers.hyperparameter import Epsilon, Number, Rate, checked
 
 
 def adagrad(w, g, r, lr, eps):
@@ -42,7 +44,14 @@ class Adagrad(Optimizer):
     rule = staticmethod(adagrad)
     epsilon = Epsilon(0)
 
-    def __init__(self, learning_rate=0.001, initial_accumulator_value=0.1, epsilon=1e-7, weight_decay=None, **kwargs):
+    def __init__(
+        self,
+        learning_rate: Rate = 0.001,
+        initial_accumulator_value: float = 0.1,
+        epsilon: Number = 1e-7,
+        weight_decay: Number | None = None,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(learning_rate, weight_decay=weight_decay, **kwargs)
         self.initial_accumulator_value = checked("initial_accumulator_value", initial_accumulator_value)
         self.epsilon = epsilon

@@ -1,10 +1,12 @@
 """Adam (Kingma & Ba 2015, arXiv:1412.6980; lecture, section 5) and AdamW (Loshchilov & Hutter 2019, arXiv:1711.05101)."""
 
+from typing import Any
+
 import keras
 import tensorflow as tf
 
 from tfnn.optimizers.base import Optimizer
-from tfnn.optimizers.hyperparameter import Epsilon, Hyperparameter
+from tfnn.optimizers.hyperparameter import Epsilon, Hyperparameter, Number, Rate
 
 
 def adam(w, g, m, v, lr, b1, b2, c1, c2, eps):
@@ -60,16 +62,16 @@ class Adam(Optimizer):
 
     def __init__(
         self,
-        learning_rate=0.001,
-        beta_1=0.9,
-        beta_2=0.999,
-        epsilon=1e-7,
-        amsgrad=False,
-        weight_decay=None,
+        learning_rate: Rate = 0.001,
+        beta_1: Number = 0.9,
+        beta_2: Number = 0.999,
+        epsilon: Number = 1e-7,
+        amsgrad: bool = False,
+        weight_decay: Number | None = None,
         *,
-        epsilon_in_root=False,
-        **kwargs,
-    ):
+        epsilon_in_root: bool = False,
+        **kwargs: Any,
+    ) -> None:
         if amsgrad and epsilon_in_root:
             raise ValueError("amsgrad=True and epsilon_in_root=True cannot go together: choose one")
         super().__init__(learning_rate, weight_decay=weight_decay, **kwargs)
@@ -132,8 +134,15 @@ class AdamW(Adam):
     """
 
     def __init__(
-        self, learning_rate=0.001, weight_decay=0.004, beta_1=0.9, beta_2=0.999, epsilon=1e-7, amsgrad=False, **kwargs
-    ):
+        self,
+        learning_rate: Rate = 0.001,
+        weight_decay: Number = 0.004,
+        beta_1: Number = 0.9,
+        beta_2: Number = 0.999,
+        epsilon: Number = 1e-7,
+        amsgrad: bool = False,
+        **kwargs: Any,
+    ) -> None:
         if weight_decay is None:
             raise ValueError("weight_decay=None must be in [0, ∞): AdamW without decay is Adam")
         super().__init__(learning_rate, beta_1, beta_2, epsilon, amsgrad, weight_decay, **kwargs)

@@ -4,6 +4,8 @@ import collections
 import numbers
 import types
 import warnings
+from collections.abc import Sequence
+from typing import Any
 
 import keras
 import numpy as np
@@ -24,7 +26,7 @@ from tfnn.internals.optimizers import (
 )
 from tfnn.internals.tensorflow import across_replicas
 from tfnn.optimizers.clocks import Clocks
-from tfnn.optimizers.hyperparameter import VARIABLES, Hyperparameter, VariableRate, checked
+from tfnn.optimizers.hyperparameter import VARIABLES, Hyperparameter, Number, Rate, VariableRate, checked
 from tfnn.optimizers.matching import match, path_of, same_kinds
 
 KERNEL_DTYPES = tf.float32, tf.float64
@@ -58,11 +60,11 @@ class Optimizer(BaseOptimizer):
         >>> model.compile(SignDescent(1e-3), "sparse_categorical_crossentropy")
     """
 
-    slots = ()
+    slots: tuple[str, ...] = ()
     fused = True
     weight_decay = Hyperparameter(0, optional=True)
 
-    def __init__(self, learning_rate, weight_decay=None, **kwargs):
+    def __init__(self, learning_rate: Rate, weight_decay: Number | None = None, **kwargs: Any) -> None:
         if isinstance(learning_rate, (numbers.Real, tf.Tensor, *VARIABLES)):
             rate = checked("learning_rate", learning_rate)
             learning_rate = VariableRate(learning_rate) if isinstance(learning_rate, VARIABLES) else rate
@@ -91,7 +93,7 @@ class Optimizer(BaseOptimizer):
                 return rate_in(self).assign(value)
         keras.optimizers.Optimizer.learning_rate.fset(self, value)
 
-    def scale_learning_rate(self, var_list, factor):
+    def scale_learning_rate(self, var_list: Sequence[tf.Variable | keras.Variable], factor: float) -> None:
         """Lets weights learn at `factor` · η. Like `exclude_from_weight_decay`, this is not part of the configuration.
 
         Args:

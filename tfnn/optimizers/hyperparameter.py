@@ -1,9 +1,14 @@
 """Hyper-parameters of an update rule that may change during a run."""
 
+from collections.abc import Callable
+from typing import Any
+
 import keras
 import tensorflow as tf
 
 VARIABLES = tf.Variable, keras.Variable
+Number = float | tf.Variable | keras.Variable  # the type of a hyper-parameter
+Rate = Number | keras.optimizers.schedules.LearningRateSchedule | Callable[[], Any]  # and of a learning rate
 
 
 def as_float(value):

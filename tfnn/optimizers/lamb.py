@@ -1,8 +1,10 @@
 """LAMB, layer-wise adaptive moments for batch training (You et al. 2019, arXiv:1904.00962)."""
 
+from typing import Any
+
 import keras
 
-from tfnn.optimizers.hyperparameter import Epsilon, Hyperparameter
+from tfnn.optimizers.hyperparameter import Epsilon, Hyperparameter, Number, Rate
 from tfnn.optimizers.layerwise import LayerwiseOptimizer, norm, trust_ratio
 
 
@@ -42,7 +44,15 @@ class LAMB(LayerwiseOptimizer):
     rule = staticmethod(lamb)
     beta_1, beta_2, epsilon = Hyperparameter(0, 1), Hyperparameter(0, 1), Epsilon(0)
 
-    def __init__(self, learning_rate=0.001, beta_1=0.9, beta_2=0.999, epsilon=1e-7, weight_decay=None, **kwargs):
+    def __init__(
+        self,
+        learning_rate: Rate = 0.001,
+        beta_1: Number = 0.9,
+        beta_2: Number = 0.999,
+        epsilon: Number = 1e-7,
+        weight_decay: Number | None = None,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(learning_rate, weight_decay=weight_decay, **kwargs)
         self.beta_1, self.beta_2, self.epsilon = beta_1, beta_2, epsilon
 

@@ -1,8 +1,10 @@
 """LARS, layer-wise adaptive rate scaling (You, Gitman & Ginsburg 2017, arXiv:1708.03888)."""
 
+from typing import Any
+
 import keras
 
-from tfnn.optimizers.hyperparameter import Hyperparameter
+from tfnn.optimizers.hyperparameter import Hyperparameter, Number, Rate
 from tfnn.optimizers.layerwise import LayerwiseOptimizer, norm, trust_ratio
 
 
@@ -44,7 +46,14 @@ class LARS(LayerwiseOptimizer):
     rule = staticmethod(lars)
     momentum, trust_coefficient = Hyperparameter(0, 1), Hyperparameter(0)
 
-    def __init__(self, learning_rate=0.01, momentum=0.9, weight_decay=None, trust_coefficient=0.001, **kwargs):
+    def __init__(
+        self,
+        learning_rate: Rate = 0.01,
+        momentum: Number = 0.9,
+        weight_decay: Number | None = None,
+        trust_coefficient: Number = 0.001,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(learning_rate, weight_decay=weight_decay, **kwargs)
         self.momentum, self.trust_coefficient = momentum, trust_coefficient
 

@@ -1,7 +1,9 @@
 """The common part of LARS and LAMB: a rate for each layer, and weights that are excluded from it."""
 
 import re
+from collections.abc import Sequence
 
+import keras
 import tensorflow as tf
 
 from tfnn.internals.optimizers import decays, key_of
@@ -23,7 +25,9 @@ class LayerwiseOptimizer(Optimizer):
 
     fused = False
 
-    def exclude_from_adaptation(self, var_list=None, var_names=None):
+    def exclude_from_adaptation(
+        self, var_list: Sequence[tf.Variable | keras.Variable] | None = None, var_names: Sequence[str] | None = None
+    ) -> None:
         """Lets weights, such as biases and the scales of normalisation, take the global rate.
 
         Args:

@@ -1,10 +1,12 @@
 """RMSProp (Tieleman & Hinton 2012, Coursera lecture 6e; lecture, section 5), centred (Graves 2013) and with momentum."""
 
+from typing import Any
+
 import keras
 import tensorflow as tf
 
 from tfnn.optimizers.base import Optimizer
-from tfnn.optimizers.hyperparameter import Epsilon, Hyperparameter
+from tfnn.optimizers.hyperparameter import Epsilon, Hyperparameter, Number, Rate
 
 
 def rmsprop(w, g, r, v, lr, rho, mu, eps):
@@ -52,7 +54,16 @@ class RMSprop(Optimizer):
 
     rho, momentum, epsilon = Hyperparameter(0, 1), Hyperparameter(0, 1), Epsilon(0, floor=1e-36)
 
-    def __init__(self, learning_rate=0.001, rho=0.9, momentum=0.0, epsilon=1e-7, centered=False, weight_decay=None, **kwargs):
+    def __init__(
+        self,
+        learning_rate: Rate = 0.001,
+        rho: Number = 0.9,
+        momentum: Number = 0.0,
+        epsilon: Number = 1e-7,
+        centered: bool = False,
+        weight_decay: Number | None = None,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(learning_rate, weight_decay=weight_decay, **kwargs)
         self.rho, self.momentum, self.epsilon, self.centered = rho, momentum, epsilon, centered
 

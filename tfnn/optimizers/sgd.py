@@ -1,10 +1,12 @@
 """Gradient descent: plain, with momentum, with Nesterov's momentum (lecture, eq. 1, 4, 5)."""
 
+from typing import Any
+
 import keras
 import tensorflow as tf
 
 from tfnn.optimizers.base import Optimizer
-from tfnn.optimizers.hyperparameter import VARIABLES, Hyperparameter, checked
+from tfnn.optimizers.hyperparameter import VARIABLES, Hyperparameter, Number, Rate, checked
 
 
 def descent(w, g, lr):
@@ -63,7 +65,14 @@ class SGD(Optimizer):
 
     momentum = Momentum(0, 1)
 
-    def __init__(self, learning_rate=0.01, momentum=0.0, nesterov=False, weight_decay=None, **kwargs):
+    def __init__(
+        self,
+        learning_rate: Rate = 0.01,
+        momentum: Number = 0.0,
+        nesterov: bool = False,
+        weight_decay: Number | None = None,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(learning_rate, weight_decay=weight_decay, **kwargs)
         self.momentum, self.nesterov = momentum, nesterov
         self.slots = ("momentum",) if isinstance(momentum, VARIABLES) or self.momentum else ()

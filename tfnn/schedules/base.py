@@ -2,11 +2,12 @@
 
 import dataclasses
 import math
+import typing
 
 import keras
 import tensorflow as tf
 
-from tfnn.schedules.ranges import Range
+from tfnn.schedules.ranges import check
 
 
 def exact(step):
@@ -31,8 +32,8 @@ class Schedule(keras.optimizers.schedules.LearningRateSchedule):
 
     def __post_init__(self):
         for field in dataclasses.fields(self):
-            if isinstance(field.type, Range):
-                field.type.check(field.name, getattr(self, field.name))
+            if typing.get_origin(field.type) is typing.Annotated:
+                check(field.name, getattr(self, field.name), field.type)
 
     def __call__(self, step):
         return tf.cast(self.rate(exact(step)), keras.config.floatx())

@@ -20,7 +20,7 @@ def grown(eta, eta_ref, b_0, b_max):
     return tf.clip_by_value(tf.round(b_0 * (eta_ref / eta)), b_0, b_max)
 
 
-def decay_to_growth(schedule, batch_size, max_batch_size):
+def decay_to_growth(schedule: keras.optimizers.schedules.LearningRateSchedule, batch_size: int, max_batch_size: int) -> Growth:
     """Turns a decay of the learning rate into a growth of the batch: the same η/b at all times, with fewer updates.
 
     SGD's noise scale is g ≈ ηN/b (Smith & Le 2017), so b may grow as η would fall: b(τ) = b_0 · η_ref / η(τ), rounded and
@@ -46,7 +46,7 @@ def decay_to_growth(schedule, batch_size, max_batch_size):
 
     Example:
         >>> growth = tfnn.schedules.decay_to_growth(tfnn.schedules.StepDecay(0.1, [10, 20], 0.5), 32, max_batch_size=128)
-        >>> model.compile(tfnn.optimizers.SGD(tfnn.schedules.InEpochs(growth.learning_rate)), "mse")
+        >>> model.compile(tfnn.optimizers.SGD(tfnn.schedules.InEpochs(growth.learning_rate)), "sparse_categorical_crossentropy")
         >>> grow = tfnn.callbacks.BatchSizeScheduler(growth.batch_size)
         >>> tfnn.fit(model, x, y, batch_size=32, epochs=30, callbacks=[grow])
     """

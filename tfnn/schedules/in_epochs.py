@@ -6,7 +6,7 @@ import math
 import keras
 
 from tfnn import controls
-from tfnn.schedules.ranges import Positive
+from tfnn.schedules.ranges import Positive, check
 from tfnn.schedules.wrapper import ScheduleWrapper
 
 
@@ -35,7 +35,7 @@ class InEpochs(ScheduleWrapper):
     def __post_init__(self):
         super().__post_init__()
         if self.steps_per_epoch is not None:
-            Positive.check("steps_per_epoch", self.steps_per_epoch)
+            check("steps_per_epoch", self.steps_per_epoch, Positive)
 
     @property
     def end(self):

@@ -2,6 +2,8 @@
 
 import itertools
 import math
+from collections.abc import Sequence
+from typing import Annotated
 
 from tfnn.checks import whole
 
@@ -24,10 +26,17 @@ class Range:
             raise ValueError(f"{name}={value!r} must be {self.words}")
 
 
-Positive = Range("positive and finite", lambda x: 0 < x < math.inf)
-NotNegative = Range("at least 0 and finite", lambda x: 0 <= x < math.inf)
-AtLeastOne = Range("at least 1 and finite", lambda x: 1 <= x < math.inf)
-Fraction = Range("in [0, 1]", lambda x: 0 <= x <= 1)
-PositiveInteger = Range("a positive integer", lambda x: whole(x) > 0)
-Rising = Range("a list of rising numbers", lambda xs: all(a < b for a, b in itertools.pairwise(xs)))
-Rates = Range("a list of rates that are at least 0 and finite", lambda xs: all(0 <= x < math.inf for x in xs))
+def check(name, value, kind):
+    """Checks a value against the `Range` in the annotation `kind`."""
+    kind.__metadata__[0].check(name, value)
+
+
+Positive = Annotated[float, Range("positive and finite", lambda x: 0 < x < math.inf)]
+NotNegative = Annotated[float, Range("at least 0 and finite", lambda x: 0 <= x < math.inf)]
+AtLeastOne = Annotated[float, Range("at least 1 and finite", lambda x: 1 <= x < math.inf)]
+Fraction = Annotated[float, Range("in [0, 1]", lambda x: 0 <= x <= 1)]
+PositiveInteger = Annotated[int, Range("a positive integer", lambda x: whole(x) > 0)]
+Rising = Annotated[Sequence[float], Range("a list of rising numbers", lambda xs: all(a < b for a, b in itertools.pairwise(xs)))]
+Rates = Annotated[
+    Sequence[float], Range("a list of rates that are at least 0 and finite", lambda xs: all(0 <= x < math.inf for x in xs))
+]

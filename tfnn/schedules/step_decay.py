@@ -2,6 +2,8 @@
 
 import dataclasses
 import itertools
+from collections.abc import Sequence
+from typing import Annotated
 
 import keras
 import numpy as np
@@ -17,7 +19,7 @@ def rising_from_zero(steps):
     return len(steps) and all(a < b for a, b in itertools.pairwise([0, *steps, np.inf]))
 
 
-Steps = Range("a positive number or a list of rising positive ones", rising_from_zero)
+Steps = Annotated[float | Sequence[float], Range("a positive number or a list of rising positive ones", rising_from_zero)]
 
 
 @keras.saving.register_keras_serializable("tfnn")

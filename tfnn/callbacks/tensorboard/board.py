@@ -4,6 +4,8 @@ import math
 import os
 import time
 import warnings
+from collections.abc import Sequence
+from typing import Any
 
 import keras
 import numpy as np
@@ -75,21 +77,21 @@ class TensorBoard(controls.Probe):
 
     def __init__(
         self,
-        log_dir="logs",
-        histogram_freq=0,
-        write_graph=True,
-        write_images=False,
-        write_steps_per_second=False,
-        update_freq="epoch",
-        profile_batch=0,
-        embeddings_freq=0,
-        embeddings_metadata=None,
+        log_dir: str | os.PathLike = "logs",
+        histogram_freq: int = 0,
+        write_graph: bool = True,
+        write_images: bool = False,
+        write_steps_per_second: bool = False,
+        update_freq: str | int = "epoch",
+        profile_batch: int | str | Sequence[int] = 0,
+        embeddings_freq: int = 0,
+        embeddings_metadata: str | os.PathLike | dict[str, Any] | None = None,
         *,
-        image_freq=0,
-        confusion_freq=0,
-        class_names=None,
-        hparams=None,
-    ):
+        image_freq: int = 0,
+        confusion_freq: int = 0,
+        class_names: Sequence[str] | None = None,
+        hparams: dict[str, Any] | None = None,
+    ) -> None:
         super().__init__()
         if not isinstance(log_dir, (str, os.PathLike)) or not os.fspath(log_dir):
             raise ValueError(f"log_dir={log_dir!r} must be a path")

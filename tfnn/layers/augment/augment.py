@@ -1,5 +1,8 @@
 """Several augmentations with one resampling."""
 
+from collections.abc import Sequence
+from typing import Any
+
 import keras
 
 from tfnn.layers.augment.base import Augmentation
@@ -28,7 +31,7 @@ class Augment(Augmentation):
         >>> transform = augment.draw(images)  # the same draw for images, masks, key points and boxes
     """
 
-    def __init__(self, layers, seed=None, **kwargs):
+    def __init__(self, layers: Sequence[keras.Layer], seed: int | None = None, **kwargs: Any) -> None:
         super().__init__(seed, **kwargs)
         if not isinstance(layers, list | tuple) or not layers:
             raise ValueError(f"layers={layers} must be a list of at least one layer")

@@ -1,5 +1,8 @@
 """Brightness."""
 
+from collections.abc import Sequence
+from typing import Any
+
 import keras
 
 from tfnn.layers.augment.base import Pixelwise
@@ -22,7 +25,9 @@ class RandomBrightness(Pixelwise):
         >>> images = tfnn.layers.RandomBrightness(0.2)(images, training=True)
     """
 
-    def __init__(self, factor, value_range=(0, 255), seed=None, **kwargs):
+    def __init__(
+        self, factor: float | Sequence[float], value_range: Sequence[float] = (0, 255), seed: int | None = None, **kwargs: Any
+    ) -> None:
         super().__init__(value_range, seed, **kwargs)
         self.factor, self.limits = factor, limits("factor", factor, -1, 1, symmetric)
 

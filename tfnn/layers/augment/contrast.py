@@ -1,6 +1,8 @@
 """Contrast."""
 
 import numbers
+from collections.abc import Sequence
+from typing import Any
 
 import keras
 import tensorflow as tf
@@ -26,10 +28,12 @@ class RandomContrast(Pixelwise):
         >>> images = tfnn.layers.RandomContrast(0.2)(images, training=True)
     """
 
-    def __init__(self, factor, value_range=(0, 255), seed=None, **kwargs):
+    def __init__(
+        self, factor: float | Sequence[float], value_range: Sequence[float] = (0, 255), seed: int | None = None, **kwargs: Any
+    ) -> None:
         super().__init__(value_range, seed, **kwargs)
         limits("factor", factor, 0, 1, always)
-        lower, upper = always(factor) if isinstance(factor, numbers.Real) else factor
+        lower, upper = always(factor) if isinstance(factor, (int, float, numbers.Real)) else factor
         self.factor, self.limits = factor, (1 - lower, 1 + upper)
 
     def count(self, height, width, channels):

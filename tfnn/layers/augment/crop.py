@@ -1,5 +1,7 @@
 """Cropping (lecture, section 7)."""
 
+from typing import Any
+
 import keras
 import tensorflow as tf
 
@@ -30,7 +32,16 @@ class RandomCrop(Geometric):
         >>> images = tfnn.layers.RandomCrop(28, 28)(images, training=True)
     """
 
-    def __init__(self, height, width, seed=None, padding=0, fill_mode="reflect", fill_value=0.0, **kwargs):
+    def __init__(
+        self,
+        height: int,
+        width: int,
+        seed: int | None = None,
+        padding: int = 0,
+        fill_mode: str = "reflect",
+        fill_value: float = 0.0,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(None, fill_mode, fill_value, seed, **kwargs)
         self.height, self.width = integer("height", height, 1), integer("width", width, 1)
         self.padding = integer("padding", padding, 0)

@@ -1,5 +1,7 @@
 """CutMix (Yun, Han, Oh, Chun, Choe & Yoo 2019)."""
 
+from typing import Any
+
 import keras
 import tensorflow as tf
 
@@ -49,10 +51,10 @@ class CutMix(Mixing):
 
     Example:
         >>> model.compile("adam", "categorical_crossentropy", metrics=["accuracy"])
-        >>> tfnn.fit(model, images, labels, epochs=10, augment=tfnn.layers.CutMix())
+        >>> tfnn.fit(model, x, y, epochs=10, augment=tfnn.layers.CutMix())
     """
 
-    def __init__(self, alpha=1.0, seed=None, name="cutmix", **kwargs):
+    def __init__(self, alpha: float = 1.0, seed: int | None = None, name: str = "cutmix", **kwargs: Any) -> None:
         super().__init__(alpha, seed, name=name, **kwargs)
 
     def check_images(self, x):

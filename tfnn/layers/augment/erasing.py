@@ -1,5 +1,8 @@
 """Occlusion: random erasing, cutout (lecture, section 7)."""
 
+from collections.abc import Sequence
+from typing import Any
+
 import keras
 import numpy as np
 import tensorflow as tf
@@ -41,7 +44,15 @@ class RandomErasing(Pixelwise):
         >>> images = tfnn.layers.RandomErasing(0.5, (0.02, 0.2), fill_value=0)(images, training=True)
     """
 
-    def __init__(self, factor=1.0, scale=(0.02, 0.33), fill_value=None, value_range=(0, 255), seed=None, **kwargs):
+    def __init__(
+        self,
+        factor: float | Sequence[float] = 1.0,
+        scale: float | Sequence[float] = (0.02, 0.33),
+        fill_value: float | Sequence[float] | None = None,
+        value_range: Sequence[float] = (0, 255),
+        seed: int | None = None,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(value_range, seed, **kwargs)
         self.factor, self.probability = factor, limits("factor", factor, 0, 1, always)
         self.scale, self.area = scale, limits("scale", scale, 0, 1, always)

@@ -1,5 +1,7 @@
 """Reflection (lecture, section 7)."""
 
+from typing import Any
+
 import keras
 import tensorflow as tf
 
@@ -27,7 +29,7 @@ class RandomFlip(Geometric):
 
     MODES = "horizontal", "vertical", "horizontal_and_vertical"
 
-    def __init__(self, mode="horizontal_and_vertical", seed=None, **kwargs):
+    def __init__(self, mode: str = "horizontal_and_vertical", seed: int | None = None, **kwargs: Any) -> None:
         super().__init__(None, None, None, seed, **kwargs)
         if mode not in self.MODES:
             raise ValueError(f"mode={mode!r} must be one of {self.MODES}")

@@ -1,6 +1,8 @@
 """Gaussian noise (lecture, section 7)."""
 
 import math
+from collections.abc import Sequence
+from typing import Any
 
 import keras
 import tensorflow as tf
@@ -34,7 +36,9 @@ class RandomGaussianNoise(Pixelwise):
         >>> images = tfnn.layers.RandomGaussianNoise((0, 0.1))(images, training=True)
     """
 
-    def __init__(self, stddev, value_range=(0, 255), seed=None, **kwargs):
+    def __init__(
+        self, stddev: float | Sequence[float], value_range: Sequence[float] = (0, 255), seed: int | None = None, **kwargs: Any
+    ) -> None:
         super().__init__(value_range, seed, **kwargs)
         self.stddev, self.limits = stddev, limits("stddev", stddev, 0, 1, always)
 

@@ -1,5 +1,8 @@
 """Hue."""
 
+from collections.abc import Sequence
+from typing import Any
+
 import keras
 import tensorflow as tf
 
@@ -29,7 +32,9 @@ class RandomHue(Pixelwise):
         >>> images = tfnn.layers.RandomHue(0.1)(images, training=True)
     """
 
-    def __init__(self, factor, value_range=(0, 255), seed=None, **kwargs):
+    def __init__(
+        self, factor: float | Sequence[float], value_range: Sequence[float] = (0, 255), seed: int | None = None, **kwargs: Any
+    ) -> None:
         super().__init__(value_range, seed, **kwargs)
         self.factor, self.limits = factor, limits("factor", factor, 0, 1, from_zero)
 

@@ -1,5 +1,7 @@
 """MixUp (Zhang, Cissé, Dauphin & Lopez-Paz 2018)."""
 
+from typing import Any
+
 import keras
 import tensorflow as tf
 
@@ -28,10 +30,10 @@ class MixUp(Mixing):
 
     Example:
         >>> model.compile("adam", "categorical_crossentropy", metrics=["accuracy"])
-        >>> tfnn.fit(model, images, labels, epochs=10, augment=tfnn.layers.MixUp(0.2))
+        >>> tfnn.fit(model, x, y, epochs=10, augment=tfnn.layers.MixUp(0.2))
     """
 
-    def __init__(self, alpha=0.2, seed=None, name="mixup", **kwargs):
+    def __init__(self, alpha: float = 0.2, seed: int | None = None, name: str = "mixup", **kwargs: Any) -> None:
         super().__init__(alpha, seed, name=name, **kwargs)
 
     def mixes_labels(self, x, y):

@@ -1,6 +1,8 @@
 """Random resized crop (Szegedy et al. 2015)."""
 
 import math
+from collections.abc import Sequence
+from typing import Any
 
 import keras
 import tensorflow as tf
@@ -36,7 +38,16 @@ class RandomResizedCrop(Geometric):
         >>> images = tfnn.layers.RandomResizedCrop(224, 224)(images, training=True)
     """
 
-    def __init__(self, height, width, scale=(0.08, 1.0), ratio=(3 / 4, 4 / 3), interpolation="bilinear", seed=None, **kwargs):
+    def __init__(
+        self,
+        height: int,
+        width: int,
+        scale: Sequence[float] = (0.08, 1.0),
+        ratio: Sequence[float] = (3 / 4, 4 / 3),
+        interpolation: str = "bilinear",
+        seed: int | None = None,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(interpolation, None, None, seed, **kwargs)
         self.height, self.width = integer("height", height, 1), integer("width", width, 1)
         self.scale, self.ratio = scale, ratio

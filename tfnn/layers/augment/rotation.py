@@ -1,5 +1,8 @@
 """Rotation (lecture, section 7)."""
 
+from collections.abc import Sequence
+from typing import Any
+
 import keras
 
 from tfnn.layers.augment import affine
@@ -22,7 +25,15 @@ class RandomRotation(Geometric):
         >>> images = tfnn.layers.RandomRotation(0.05)(images, training=True)  # up to 18° to either side
     """
 
-    def __init__(self, factor, fill_mode="reflect", interpolation="bilinear", seed=None, fill_value=0.0, **kwargs):
+    def __init__(
+        self,
+        factor: float | Sequence[float],
+        fill_mode: str = "reflect",
+        interpolation: str = "bilinear",
+        seed: int | None = None,
+        fill_value: float = 0.0,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(interpolation, fill_mode, fill_value, seed, **kwargs)
         self.factor, self.limits = factor, limits("factor", factor, -1, 1, symmetric)
 

@@ -1,5 +1,8 @@
 """Saturation."""
 
+from collections.abc import Sequence
+from typing import Any
+
 import keras
 import tensorflow as tf
 
@@ -35,7 +38,9 @@ class RandomSaturation(Pixelwise):
         >>> images = tfnn.layers.RandomSaturation((0.4, 0.6))(images, training=True)
     """
 
-    def __init__(self, factor, value_range=(0, 255), seed=None, **kwargs):
+    def __init__(
+        self, factor: float | Sequence[float], value_range: Sequence[float] = (0, 255), seed: int | None = None, **kwargs: Any
+    ) -> None:
         super().__init__(value_range, seed, **kwargs)
         self.factor, self.limits = factor, limits("factor", factor, 0, 1, from_zero)
 

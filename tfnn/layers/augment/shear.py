@@ -1,5 +1,8 @@
 """Shear."""
 
+from collections.abc import Sequence
+from typing import Any
+
 import keras
 import tensorflow as tf
 
@@ -27,14 +30,14 @@ class RandomShear(Geometric):
 
     def __init__(
         self,
-        x_factor=0.0,
-        y_factor=0.0,
-        interpolation="bilinear",
-        fill_mode="reflect",
-        fill_value=0.0,
-        seed=None,
-        **kwargs,
-    ):
+        x_factor: float | Sequence[float] = 0.0,
+        y_factor: float | Sequence[float] = 0.0,
+        interpolation: str = "bilinear",
+        fill_mode: str = "reflect",
+        fill_value: float = 0.0,
+        seed: int | None = None,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(interpolation, fill_mode, fill_value, seed, **kwargs)
         self.x_factor, self.y_factor = x_factor, y_factor
         self.x_limits = limits("x_factor", x_factor, 0, 1, from_zero)

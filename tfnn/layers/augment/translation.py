@@ -1,5 +1,8 @@
 """Translation (lecture, section 7)."""
 
+from collections.abc import Sequence
+from typing import Any
+
 import keras
 import tensorflow as tf
 
@@ -30,14 +33,14 @@ class RandomTranslation(Geometric):
 
     def __init__(
         self,
-        height_factor,
-        width_factor,
-        fill_mode="reflect",
-        interpolation="bilinear",
-        seed=None,
-        fill_value=0.0,
-        **kwargs,
-    ):
+        height_factor: float | Sequence[float],
+        width_factor: float | Sequence[float],
+        fill_mode: str = "reflect",
+        interpolation: str = "bilinear",
+        seed: int | None = None,
+        fill_value: float = 0.0,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(interpolation, fill_mode, fill_value, seed, **kwargs)
         self.height_factor, self.width_factor = height_factor, width_factor
         self.y_limits = limits("height_factor", height_factor, -1, 1, symmetric)

@@ -1,5 +1,8 @@
 """Scaling (lecture, section 7)."""
 
+from collections.abc import Sequence
+from typing import Any
+
 import keras
 
 from tfnn.layers.augment import affine
@@ -26,14 +29,14 @@ class RandomZoom(Geometric):
 
     def __init__(
         self,
-        height_factor,
-        width_factor=None,
-        fill_mode="reflect",
-        interpolation="bilinear",
-        seed=None,
-        fill_value=0.0,
-        **kwargs,
-    ):
+        height_factor: float | Sequence[float],
+        width_factor: float | Sequence[float] | None = None,
+        fill_mode: str = "reflect",
+        interpolation: str = "bilinear",
+        seed: int | None = None,
+        fill_value: float = 0.0,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(interpolation, fill_mode, fill_value, seed, **kwargs)
         self.height_factor, self.width_factor = height_factor, width_factor
         self.y_limits = limits("height_factor", height_factor, -0.999, 1, symmetric)
