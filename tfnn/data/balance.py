@@ -1,9 +1,11 @@
 """Classes of unequal size."""
 
+from collections.abc import Sequence
+
 import numpy as np
 
 
-def balanced_class_weight(labels, classes=None):
+def balanced_class_weight(labels: Sequence[int] | np.ndarray, classes: int | None = None) -> dict[int, float]:
     """Weights that make classes count alike: w_k = N / (K n_k), of mean 1 over the examples.
 
     The rule of King & Zeng 2001, "Logistic regression in rare events data", section 3, as scikit-learn's

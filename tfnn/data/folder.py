@@ -1,16 +1,26 @@
 """A folder of images, a sub-folder for each class."""
 
+import os
 import pathlib
 import warnings
+from collections.abc import Sequence
 
 from tfnn.data.checks import check_classes, check_labels
+from tfnn.data.dataset import Dataset
 from tfnn.data.images import dataset, named
 from tfnn.data.pixels import SUFFIXES, UNREAD
 
 PARTS = {"train", "training", "val", "valid", "validation", "test"}
 
 
-def folder(path, image_size=None, seed=0, skip_bad_images=False, class_names=None, stream=False):
+def folder(
+    path: str | os.PathLike,
+    image_size: Sequence[int] | None = None,
+    seed: int = 0,
+    skip_bad_images: bool = False,
+    class_names: Sequence[str] | None = None,
+    stream: bool = False,
+) -> Dataset:
     """Images in sub-folders that bear the names of their classes, split 70 / 10 / 20 by class.
 
     Files of the same bytes fall into the same part, so that nothing is tested on what was trained on; where they stand
@@ -48,8 +58,9 @@ def folder(path, image_size=None, seed=0, skip_bad_images=False, class_names=Non
     check_classes(names, path)
     check_labels(found, names, path)
     labelled = [(file, label) for label, name in enumerate(names) for file in files.get(name, ())]
+    paths, labels = zip(*labelled)
     try:
-        return dataset(path.resolve().name, *zip(*labelled), names, image_size, seed, skip_bad_images, stream)
+        return dataset(path.resolve().name, paths, labels, names, image_size, seed, skip_bad_images, stream)
     except ValueError as error:
         raise ValueError(str(error) if str(error).startswith(str(path)) else f"{path}: {error}") from None
 

@@ -1,17 +1,19 @@
 """Any data set in the form that the models of ImageNet take."""
 
 import dataclasses
+from collections.abc import Sequence
 
 import numpy as np
 import tensorflow as tf
 
+from tfnn.data.dataset import Dataset
 from tfnn.data.files import ImageFiles
 from tfnn.data.pixels import resize, with_channels
 
 ROWS = 256  # images that are converted at a time
 
 
-def rgb(data, image_size=None):
+def rgb(data: Dataset, image_size: Sequence[int] | None = None) -> Dataset:
     """A data set whose images are RGB, uint8 of 0 to 255: as an exported bundle brings pictures to its model.
 
     Grey becomes three equal channels, alpha is laid over white, and what has another size is resized bilinearly. Images

@@ -1,6 +1,7 @@
 """Training data in files, batch by batch, for plain `model.fit`."""
 
 import random
+from typing import Any
 
 import keras
 import numpy as np
@@ -10,7 +11,16 @@ from tfnn.data.growable import array, integer
 from tfnn.random import permutation
 
 
-def stream(x, y=None, batch_size=32, *, sample_weight=None, shuffle=True, seed=None, epoch=0):
+def stream(
+    x: Any,
+    y: Any = None,
+    batch_size: int = 32,
+    *,
+    sample_weight: Any = None,
+    shuffle: bool = True,
+    seed: int | None = None,
+    epoch: int = 0,
+) -> keras.utils.PyDataset:
     """Batches of images that stay in their files, for `model.fit`; `tfnn.fit` takes the images themselves.
 
     A batch is a function of (seed, epoch, index), so it does not matter how many threads read, and a run can go on from

@@ -1,5 +1,6 @@
 """An exported model, loaded to answer."""
 
+import os
 import pathlib
 
 import numpy as np
@@ -24,7 +25,7 @@ class Bundle:
         ValueError: for a bundle that is damaged, or a SavedModel that is not one of `tfnn.export`.
     """
 
-    def __init__(self, path):
+    def __init__(self, path: str | os.PathLike) -> None:
         self.path = newest(pathlib.Path(path))
         self.about = manifest.verified(self.path)
         format = self.about.get("format_of_model", formats.SAVED_MODEL)

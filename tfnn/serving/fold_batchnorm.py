@@ -7,6 +7,8 @@ convolution of rows is squeezed, one of channels first transposed, a dilated one
 reshaped; and it leaves no variables.
 """
 
+from typing import Any
+
 import keras
 import numpy as np
 import tensorflow as tf
@@ -41,7 +43,7 @@ class FoldedModel(tf.Module):
         return self.network(inputs)
 
 
-def fold_batchnorm(model, inputs=None):
+def fold_batchnorm(model: keras.Model, inputs: Any = None) -> FoldedModel:
     """The model for inference, without the BatchNorms that the convolution or dense layer before them can do the work of.
 
     γ (W x + b − μ)/√(σ² + ε) + β = W' x + b' with the moving moments, s = γ/√(σ² + ε), W' = s W, b' = s (b − μ) + β,

@@ -16,7 +16,7 @@ from tfnn.transfer.preprocess import preprocess
 from tfnn.transfer.weights import load_weights, source
 
 
-def backbone(name):
+def backbone(name: str) -> "Backbone":
     """What is known of a model of `keras.applications`.
 
     Args:
@@ -42,7 +42,7 @@ def backbone(name):
     raise ValueError(f"no backbone {name!r} in keras.applications{hint}")
 
 
-def backbones():
+def backbones() -> tuple[str, ...]:
     """The names that `backbone` knows, a tuple."""
     return tuple(table())
 

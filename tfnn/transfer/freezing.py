@@ -2,6 +2,8 @@
 
 import numbers
 
+import keras
+
 from tfnn.internals.layers import layers_of
 from tfnn.transfer.stage_model import StageModel
 
@@ -14,7 +16,7 @@ def stages_of(model):
     return found
 
 
-def freeze(model, unfreeze=0):
+def freeze(model: keras.Model, unfreeze: int | str = 0) -> None:
     """Freezes all stages of a classifier but the last `unfreeze`; the head is always trained.
 
     Args:

@@ -1,11 +1,13 @@
 """Learning rates that fall from the head down."""
 
+import keras
+
 from tfnn.optimizers import Optimizer
 from tfnn.optimizers.nested import optimizers_of
 from tfnn.transfer.freezing import stages_of
 
 
-def layerwise_decay(model, decay=1 / 2.6):
+def layerwise_decay(model: keras.Model, decay: float = 1 / 2.6) -> None:
     """Has the stages of a classifier learn at a rate that falls from the head down: η · decayᵏ for the k-th below it.
 
     Early layers hold what is common to many tasks, and need to change less (Howard & Ruder 2018, arXiv:1801.06146, section
