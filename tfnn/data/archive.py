@@ -1,5 +1,6 @@
 """Arrays in a `.npz` file."""
 
+import os
 import pathlib
 import zipfile
 import zlib
@@ -13,7 +14,7 @@ from tfnn.data.known import hold_out
 KEYS = ("x_train", "y_train", "x_test", "y_test")
 
 
-def archive(path):
+def archive(path: str | os.PathLike) -> Dataset:
     """Loads a `.npz` file that holds `x_train`, `y_train`, `x_test`, `y_test` and, optionally, `class_names`.
 
     Images have the shape (N, H, W) or (N, H, W, C), integer labels (N,) or (N, 1). A tenth of the training part is held

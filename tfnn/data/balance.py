@@ -1,9 +1,11 @@
 """Classes of unequal size."""
 
+from collections.abc import Sequence
+
 import numpy as np
 
 
-def balanced_class_weight(labels, classes=None):
+def balanced_class_weight(labels: Sequence[int] | np.ndarray, classes: int | None = None) -> dict[int, float]:
     """Weights that make all classes count alike: w_k = N / (K n_k). Their mean over the examples is 1.
 
     This is the rule of King & Zeng 2001, "Logistic regression in rare events data", section 3, in the form of

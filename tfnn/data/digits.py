@@ -8,7 +8,7 @@ from tfnn.data.dataset import Dataset, Part
 from tfnn.data.ink import light_ink
 
 
-def digits():
+def digits() -> Dataset:
     """1,797 handwritten digits, 8×8 pixels of 0 (paper) to 16 (ink), split 1,257 / 180 / 360 by class.
 
     The set is "Optical Recognition of Handwritten Digits" (test part) by E. Alpaydin and C. Kaynak, UCI Machine Learning

@@ -3,6 +3,7 @@
 import functools
 import hashlib
 import os
+from collections.abc import Sequence
 
 import numpy as np
 import tensorflow as tf
@@ -32,7 +33,7 @@ class ImageFiles:
 
     dtype, ndim = np.dtype(np.uint8), 4
 
-    def __init__(self, files, digests, image_shape):
+    def __init__(self, files: Sequence[str | os.PathLike], digests: Sequence[str], image_shape: Sequence[int]) -> None:
         self.files, self.digests, self.image_shape = tuple(map(str, files)), tuple(digests), tuple(map(int, image_shape))
 
     @property

@@ -1,16 +1,26 @@
 """A folder of images with a sub-folder for each class."""
 
+import os
 import pathlib
 import warnings
+from collections.abc import Sequence
 
 from tfnn.data.checks import check_classes, check_labels
+from tfnn.data.dataset import Dataset
 from tfnn.data.images import dataset, named
 from tfnn.data.pixels import SUFFIXES, UNREAD
 
 PARTS = {"train", "training", "val", "valid", "validation", "test"}
 
 
-def folder(path, image_size=None, seed=0, skip_bad_images=False, class_names=None, stream=False):
+def folder(
+    path: str | os.PathLike,
+    image_size: Sequence[int] | None = None,
+    seed: int = 0,
+    skip_bad_images: bool = False,
+    class_names: Sequence[str] | None = None,
+    stream: bool = False,
+) -> Dataset:
     """Loads images from sub-folders named after their classes, and splits them 70 / 10 / 20, stratified by class.
 
     Files with the same bytes go to the same part, so that no image is tested on that was trained on. A warning names
@@ -49,8 +59,9 @@ def folder(path, image_size=None, seed=0, skip_bad_images=False, class_names=Non
     check_classes(names, path)
     check_labels(found, names, path)
     labelled = [(file, label) for label, name in enumerate(names) for file in files.get(name, ())]
+    paths, labels = zip(*labelled)
     try:
-        return dataset(path.resolve().name, *zip(*labelled), names, image_size, seed, skip_bad_images, stream)
+        return dataset(path.resolve().name, paths, labels, names, image_size, seed, skip_bad_images, stream)
     except ValueError as error:
         raise ValueError(str(error) if str(error).startswith(str(path)) else f"{path}: {error}") from None
 

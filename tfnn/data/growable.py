@@ -3,6 +3,7 @@
 import operator
 import random
 import threading
+from typing import Any
 
 import keras
 import numpy as np
@@ -14,7 +15,9 @@ from tfnn.data.files import ImageFiles
 from tfnn.random import permutation
 
 
-def growable(x, y=None, batch_size=32, *, sample_weight=None, shuffle=True, seed=None):
+def growable(
+    x: Any, y: Any = None, batch_size: int = 32, *, sample_weight: Any = None, shuffle: bool = True, seed: int | None = None
+) -> keras.utils.PyDataset:
     """Data for `model.fit` in batches that tfnn's callbacks can make larger or smaller during the run.
 
     `tfnn.callbacks.BatchSizeScheduler` and the other callbacks that steer the batch size find it by themselves. The batches

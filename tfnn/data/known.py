@@ -11,22 +11,22 @@ CLOTHES = ("T-shirt", "trouser", "pullover", "dress", "coat", "sandal", "shirt",
 CIFAR10 = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
 
 
-def mnist():
+def mnist() -> Dataset:
     """70,000 handwritten digits, 28×28 grey (LeCun et al. 1998)."""
     return known("mnist", DIGITS)
 
 
-def fashion_mnist():
+def fashion_mnist() -> Dataset:
     """70,000 articles of clothing, 28×28 grey (Xiao et al. 2017)."""
     return known("fashion_mnist", CLOTHES)
 
 
-def cifar10():
+def cifar10() -> Dataset:
     """60,000 photographs of 10 classes, 32×32 RGB (Krizhevsky 2009)."""
     return known("cifar10", CIFAR10)
 
 
-def cifar100():
+def cifar100() -> Dataset:
     """60,000 photographs of 100 classes, 32×32 RGB (Krizhevsky 2009); classes are named by number."""
     return known("cifar100", tuple(map(str, range(100))))
 

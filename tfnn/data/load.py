@@ -1,8 +1,11 @@
 """A data set by name or path."""
 
+import os
 import pathlib
+from collections.abc import Sequence
 
 from tfnn.data.archive import archive
+from tfnn.data.dataset import Dataset
 from tfnn.data.digits import digits
 from tfnn.data.folder import folder
 from tfnn.data.known import cifar10, cifar100, fashion_mnist, mnist
@@ -11,7 +14,14 @@ from tfnn.data.table import table
 NAMED = {"digits": digits, "mnist": mnist, "fashion_mnist": fashion_mnist, "cifar10": cifar10, "cifar100": cifar100}
 
 
-def load(source, *, image_size=None, skip_bad_images=False, class_names=None, stream=False):
+def load(
+    source: str | os.PathLike,
+    *,
+    image_size: Sequence[int] | None = None,
+    skip_bad_images: bool = False,
+    class_names: Sequence[str] | None = None,
+    stream: bool = False,
+) -> Dataset:
     """The `Dataset` of a name (`digits`, `mnist`, `fashion_mnist`, `cifar10`, `cifar100`) or of a path.
 
     Args:

@@ -1,17 +1,19 @@
 """Converts any data set to the form that ImageNet models take."""
 
 import dataclasses
+from collections.abc import Sequence
 
 import numpy as np
 import tensorflow as tf
 
+from tfnn.data.dataset import Dataset
 from tfnn.data.files import ImageFiles
 from tfnn.data.pixels import resize, with_channels
 
 ROWS = 256  # images that are converted at a time
 
 
-def rgb(data, image_size=None):
+def rgb(data: Dataset, image_size: Sequence[int] | None = None) -> Dataset:
     """Converts images to RGB, uint8, 0 to 255: the same conversion as in an exported bundle.
 
     Grey becomes three equal channels, alpha is laid over white, and images of another size are resized bilinearly. Images

@@ -1,6 +1,7 @@
 """Batches of training data that stays in files, for plain `model.fit`."""
 
 import random
+from typing import Any
 
 import keras
 import numpy as np
@@ -11,7 +12,16 @@ from tfnn.data.growable import array
 from tfnn.random import permutation
 
 
-def stream(x, y=None, batch_size=32, *, sample_weight=None, shuffle=True, seed=None, epoch=0):
+def stream(
+    x: Any,
+    y: Any = None,
+    batch_size: int = 32,
+    *,
+    sample_weight: Any = None,
+    shuffle: bool = True,
+    seed: int | None = None,
+    epoch: int = 0,
+) -> keras.utils.PyDataset:
     """Batches for `model.fit` of images that stay in their files. (`tfnn.fit` takes the images themselves.)
 
     A batch is a function of (seed, epoch, index): the number of reading threads does not matter, and a run can be resumed

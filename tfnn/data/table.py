@@ -3,12 +3,21 @@
 import csv
 import os
 import pathlib
+from collections.abc import Sequence
 
 from tfnn.data.checks import check_classes, check_labels
+from tfnn.data.dataset import Dataset
 from tfnn.data.images import dataset, named
 
 
-def table(path, image_size=None, seed=0, skip_bad_images=False, class_names=None, stream=False):
+def table(
+    path: str | os.PathLike,
+    image_size: Sequence[int] | None = None,
+    seed: int = 0,
+    skip_bad_images: bool = False,
+    class_names: Sequence[str] | None = None,
+    stream: bool = False,
+) -> Dataset:
     """Loads images that a `.csv` file lists with their labels, and splits them 70 / 10 / 20 by class as `folder` does.
 
     Args:

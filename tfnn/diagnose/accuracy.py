@@ -1,9 +1,12 @@
 """The accuracy of a classifier, and its uncertainty."""
 
+import keras
 import numpy as np
 
+from tfnn.data.dataset import Part
 
-def accuracy(model, part, batch_size=256):
+
+def accuracy(model: keras.Model, part: Part, batch_size: int = 256) -> float:
     """The share of a `tfnn.data.Part` that `model` classifies correctly."""
     return float(np.mean(probabilities(model, part, batch_size).argmax(-1) == part.y))
 
@@ -17,7 +20,7 @@ def probabilities(model, part, batch_size=256):
     return np.concatenate([model(part.x[start : start + batch_size], training=False) for start in starts])
 
 
-def interval(share, n, z=1.96):
+def interval(share: float, n: int, z: float = 1.96) -> tuple[float, float]:
     """Wilson's score interval (1927) of a share p of n. It holds near 0 and 1, where p ± z σ does not.
 
     (p + z²/2n ± z √(p(1−p)/n + z²/4n²)) / (1 + z²/n); z = 1.96 gives 95%.

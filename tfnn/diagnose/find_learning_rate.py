@@ -2,6 +2,7 @@
 
 import contextlib
 import random
+from typing import Any
 
 import keras
 import numpy as np
@@ -19,24 +20,24 @@ from tfnn.training.resume import state
 
 
 def find_learning_rate(
-    model,
-    x=None,
-    y=None,
-    batch_size=None,
-    min_learning_rate=1e-7,
-    max_learning_rate=10.0,
-    updates=100,
+    model: keras.Model,
+    x: Any = None,
+    y: Any = None,
+    batch_size: int | None = None,
+    min_learning_rate: float = 1e-7,
+    max_learning_rate: float = 10.0,
+    updates: int = 100,
     *,
-    smoothing=0.9,
-    divergence=4.0,
-    class_weight=None,
-    sample_weight=None,
-    shuffle=True,
-    augment=None,
-    accumulate=1,
-    seed=None,
-    jit_compile="auto",
-):
+    smoothing: float = 0.9,
+    divergence: float = 4.0,
+    class_weight: dict[int, float] | str | None = None,
+    sample_weight: Any = None,
+    shuffle: bool = True,
+    augment: Any = None,
+    accumulate: int = 1,
+    seed: int | None = None,
+    jit_compile: bool | str = "auto",
+) -> LearningRateCurve:
     """Trains with a learning rate that rises from update to update, records the loss against it, and undoes the training.
 
     η_i = η_min (η_max / η_min)^{i/(n−1)} for the updates i = 0 … n − 1: the range test of Smith 2017, arXiv:1506.01186,

@@ -2,6 +2,7 @@
 
 import collections
 import math
+from typing import Any
 
 import keras
 import tensorflow as tf
@@ -16,7 +17,7 @@ from tfnn.optimizers.nested import optimizers_of
 from tfnn.training.graph.held import held
 
 
-def propagation(model, batch):
+def propagation(model: keras.Model, batch: Any) -> Propagation:
     """Sends one batch forward and its gradient back, and reports on both, layer by layer.
 
     For the output x_l of each layer l and the loss L, it gives mean and variance of x_l and of ∂L/∂x_l over examples,

@@ -1,5 +1,6 @@
 """Loads an exported model, to ask it."""
 
+import os
 import pathlib
 
 import numpy as np
@@ -26,7 +27,7 @@ class Bundle:
         ValueError: if the bundle is damaged, or was not written by `tfnn.export`.
     """
 
-    def __init__(self, path):
+    def __init__(self, path: str | os.PathLike) -> None:
         self.path = newest(pathlib.Path(path))
         self.about = manifest.verified(self.path)
         format = self.about.get("format_of_model", formats.SAVED_MODEL)

@@ -4,10 +4,14 @@ Keras's `model.export` traces the model without `training`, which leaves random 
 weights twice. Here the network is one graph, `model(x, training=False)`, frozen once and called by every signature.
 """
 
+import os
 import pathlib
 import shutil
 import tempfile
+from collections.abc import Callable, Sequence
+from typing import Any
 
+import keras
 import tensorflow as tf
 
 from tfnn.serving import formats, gates, manifest, origin, publish, tensorflow_serving
@@ -18,24 +22,24 @@ NOT_RECORDED = "model", "directory", "labels", "warmup", "metrics"
 
 
 def export(
-    model,
-    directory,
+    model: keras.Model,
+    directory: str | os.PathLike,
     *,
-    labels=None,
-    preprocess=None,
-    prepare=None,
-    from_logits=False,
-    size=None,
-    top_k=5,
-    signatures=None,
-    embedding=None,
-    fold_batchnorm=True,
-    freeze=True,
-    warmup=None,
-    metrics=None,
-    version=None,
-    format=formats.SAVED_MODEL,
-):
+    labels: Sequence[str] | None = None,
+    preprocess: Callable | None = None,
+    prepare: Callable | None = None,
+    from_logits: bool = False,
+    size: Sequence[int] | None = None,
+    top_k: int = 5,
+    signatures: Sequence[str] | None = None,
+    embedding: str | bool | None = None,
+    fold_batchnorm: bool = True,
+    freeze: bool = True,
+    warmup: Any = None,
+    metrics: dict[str, Any] | None = None,
+    version: int | None = None,
+    format: str = formats.SAVED_MODEL,
+) -> pathlib.Path:
     """Writes `directory/VERSION/`, which appears whole and checked, or not at all.
 
     A model with one input (height, width, 1 or 3) gets these signatures, each for any number of images:

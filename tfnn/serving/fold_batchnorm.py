@@ -7,6 +7,8 @@ squeezes 1D convolutions, transposes channels-first ones, cuts dilated ones into
 sequences; and it leaves no variables.
 """
 
+from typing import Any
+
 import keras
 import numpy as np
 import tensorflow as tf
@@ -41,7 +43,7 @@ class FoldedModel(tf.Module):
         return self.network(inputs)
 
 
-def fold_batchnorm(model, inputs=None):
+def fold_batchnorm(model: keras.Model, inputs: Any = None) -> FoldedModel:
     """The model for inference, with BatchNorms folded into the convolution or dense layer before them, if they can be.
 
     γ (W x + b − μ)/√(σ² + ε) + β = W' x + b' with the moving moments, s = γ/√(σ² + ε), W' = s W, b' = s (b − μ) + β,

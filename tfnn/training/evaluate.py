@@ -1,5 +1,10 @@
 """`tfnn.evaluate`: the arguments of `model.evaluate`, run in a static graph."""
 
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+
 from tfnn.internals.compiled import in_order
 from tfnn.training.graph.evaluation_graph import evaluation_for
 from tfnn.training.loop.callbacks import one_epoch
@@ -8,16 +13,16 @@ from tfnn.training.source.choice import source_of
 
 
 def evaluate(
-    model,
-    x=None,
-    y=None,
-    batch_size=None,
-    verbose="auto",
-    sample_weight=None,
-    steps=None,
-    callbacks=None,
-    return_dict=False,
-):
+    model: keras.Model,
+    x: Any = None,
+    y: Any = None,
+    batch_size: int | None = None,
+    verbose: str | int = "auto",
+    sample_weight: Any = None,
+    steps: int | None = None,
+    callbacks: Sequence[keras.callbacks.Callback] | keras.callbacks.CallbackList | None = None,
+    return_dict: bool = False,
+) -> Any:
     """The loss and metrics of a compiled model on data, as `model.evaluate` gives them, in one static graph.
 
     Arguments, returned value and the model's own `test_step` are as there; x may be what `tfnn.fit` takes.

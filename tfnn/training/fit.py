@@ -1,37 +1,43 @@
 """`tfnn.fit`: the arguments of `model.fit`, run in pieces of one static graph."""
 
+import os
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+
 from tfnn.training.prepare import prepared
 from tfnn.training.request import Request, checked
 
 
 def fit(
-    model,
-    x=None,
-    y=None,
-    batch_size=None,
-    epochs=1,
-    verbose="auto",
-    callbacks=None,
-    validation_split=0.0,
-    validation_data=None,
-    shuffle=True,
-    class_weight=None,
-    sample_weight=None,
-    initial_epoch=0,
+    model: keras.Model,
+    x: Any = None,
+    y: Any = None,
+    batch_size: int | None = None,
+    epochs: int = 1,
+    verbose: str | int = "auto",
+    callbacks: Sequence[keras.callbacks.Callback] | keras.callbacks.CallbackList | None = None,
+    validation_split: float = 0.0,
+    validation_data: Any = None,
+    shuffle: bool = True,
+    class_weight: dict[int, float] | str | None = None,
+    sample_weight: Any = None,
+    initial_epoch: int = 0,
     *,
-    steps_per_epoch=None,
-    validation_steps=None,
-    validation_batch_size=None,
-    validation_freq=1,
-    augment=None,
-    accumulate=1,
-    nonfinite="stop",
-    resume=None,
-    profile=None,
-    seed=None,
-    jit_compile="auto",
-    cache=None,
-):
+    steps_per_epoch: int | None = None,
+    validation_steps: int | None = None,
+    validation_batch_size: int | None = None,
+    validation_freq: int | Sequence[int] = 1,
+    augment: Any = None,
+    accumulate: int = 1,
+    nonfinite: str = "stop",
+    resume: str | os.PathLike | None = None,
+    profile: Sequence[int] | None = None,
+    seed: int | None = None,
+    jit_compile: bool | str = "auto",
+    cache: Any = None,
+) -> keras.callbacks.History:
     """Trains a compiled Keras model as `model.fit` does, in one static graph.
 
     θ_{t+1} = θ_t − η · (1/b) Σ_{i∈B} ∇L(θ_t, x_i) (lecture, eq. 1), with the model's own optimizer in place of the plain

@@ -1,5 +1,7 @@
 """`tfnn.predict`: the arguments of `model.predict`, run in a static graph."""
 
+from typing import Any
+
 import keras
 import numpy as np
 import tensorflow as tf
@@ -9,7 +11,14 @@ from tfnn.training.loop.callbacks import one_epoch
 from tfnn.training.source.choice import source_of
 
 
-def predict(model, x, batch_size=None, verbose="auto", steps=None, callbacks=None):
+def predict(
+    model: keras.Model,
+    x: Any,
+    batch_size: int | None = None,
+    verbose: str | int = "auto",
+    steps: int | None = None,
+    callbacks: Any = None,
+) -> Any:
     """The outputs of a model on data, as `model.predict` gives them: a nest of arrays of the model's form.
 
     One trace serves every batch; arguments, returned value and the model's own `predict_step` are as in Keras.

@@ -1,7 +1,9 @@
 """Advises how many stages to retrain."""
 
+from collections.abc import Sequence
 
-def advise(n_examples, n_classes, thresholds=(20, 100, 500, 2000)):
+
+def advise(n_examples: int, n_classes: int, thresholds: Sequence[int] = (20, 100, 500, 2000)) -> int | str:
     """How many of a backbone's last stages to retrain with the head, by the number of examples per class.
 
     "The bigger your data set, the more layers you have to retrain" (lecture, section 7): few examples cannot correct many

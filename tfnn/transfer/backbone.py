@@ -16,7 +16,7 @@ from tfnn.transfer.pixel_modes import preprocess
 from tfnn.transfer.weights import load_weights, source
 
 
-def backbone(name):
+def backbone(name: str) -> "Backbone":
     """Looks up a model of `keras.applications`.
 
     Args:
@@ -42,7 +42,7 @@ def backbone(name):
     raise ValueError(f"no backbone {name!r} in keras.applications{hint}")
 
 
-def backbones():
+def backbones() -> tuple[str, ...]:
     """A tuple of the names that `backbone` knows."""
     return tuple(table())
 

@@ -1,7 +1,9 @@
 """A classifier of images on a backbone: preprocessing, stages and a new head in one graph."""
 
+import os
 import re
 import warnings
+from collections.abc import Sequence
 
 import keras
 
@@ -17,17 +19,17 @@ from tfnn.transfer.stages import functional
 
 
 def classifier(
-    backbone,
-    classes,
-    input_shape=None,
-    weights=None,
+    backbone: str | keras.Model,
+    classes: int,
+    input_shape: Sequence[int] | None = None,
+    weights: str | os.PathLike | None = None,
     *,
-    preprocessing=None,
-    unfreeze=0,
-    dropout=0.2,
-    kernel_initializer="zeros",
-    name=None,
-):
+    preprocessing: str | None = None,
+    unfreeze: int | str = 0,
+    dropout: float = 0.2,
+    kernel_initializer: str | keras.Initializer = "zeros",
+    name: str | None = None,
+) -> keras.Model:
     """A classifier of images with a backbone of `keras.applications`, or one of your own.
 
     "Freeze all but the last few layers, retrain on the small set; the bigger the set, the more layers are retrained"

@@ -1,5 +1,6 @@
 """Computes a frozen backbone's features of each image once, and keeps them in memory or on disk."""
 
+import os
 import weakref
 
 import keras
@@ -49,13 +50,19 @@ class FeatureCache:
         >>> tfnn.fit(model, images, labels, epochs=20, cache=cache, callbacks=[tfnn.transfer.Unfreeze({10: 1})])
     """
 
-    def __init__(self, directory=None, copies=None, max_bytes=2**30, batch_size=64):
+    def __init__(
+        self,
+        directory: str | os.PathLike | None = None,
+        copies: int | None = None,
+        max_bytes: int = 2**30,
+        batch_size: int = 64,
+    ) -> None:
         for name, number in ("copies", copies), ("max_bytes", max_bytes), ("batch_size", batch_size):
             if number is not None:
                 positive_integer(name, number)
         self.copies, self.batch_size = copies, batch_size
         self.store = Folder(directory, max_bytes) if directory is not None else Memory(max_bytes)
-        self.parts = weakref.WeakKeyDictionary()  # {model: (backbone, head)}
+        self.parts: weakref.WeakKeyDictionary = weakref.WeakKeyDictionary()  # {model: (backbone, head)}
 
     def features(self, model, source, validation, steps, seed):
         """The head and its features, for `tfnn.fit` to train in place of the model.

@@ -1,5 +1,7 @@
 """Chooses which stages of a classifier are trained."""
 
+import keras
+
 from tfnn.checks import integer
 from tfnn.internals.layers import layers_of
 from tfnn.transfer.stage_model import StageModel
@@ -13,7 +15,7 @@ def stages_of(model):
     return found
 
 
-def freeze(model, unfreeze=0):
+def freeze(model: keras.Model, unfreeze: int | str = 0) -> None:
     """Freezes all stages of a classifier except the last `unfreeze`; the head is always trained.
 
     Args:

@@ -1,11 +1,13 @@
 """Learning rates that fall from the head towards the input."""
 
+import keras
+
 from tfnn.optimizers import Optimizer
 from tfnn.optimizers.nested import optimizers_of
 from tfnn.transfer.freezing import stages_of
 
 
-def layerwise_decay(model, decay=1 / 2.6):
+def layerwise_decay(model: keras.Model, decay: float = 1 / 2.6) -> None:
     """Gives the k-th stage below the head of a classifier the learning rate η · decayᵏ.
 
     Early layers hold what many tasks have in common, and need to change less (Howard & Ruder 2018, arXiv:1801.06146, section

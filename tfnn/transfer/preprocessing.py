@@ -1,5 +1,7 @@
 """The preprocessing of pixels for a backbone, as a layer."""
 
+from typing import Any
+
 import keras
 
 from tfnn.transfer.pixel_modes import MODES, preprocess
@@ -22,7 +24,7 @@ class Preprocessing(keras.layers.Layer):
         >>> x = tfnn.transfer.Preprocessing("tf")(images)
     """
 
-    def __init__(self, mode, **kwargs):
+    def __init__(self, mode: str, **kwargs: Any) -> None:
         super().__init__(**{"dtype": "float32", **kwargs})
         if mode not in MODES:
             raise ValueError(f"mode={mode!r} must be one of {', '.join(map(repr, MODES))}")

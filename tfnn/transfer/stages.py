@@ -24,7 +24,7 @@ class Stage(NamedTuple):
         return sum(layer.count_params() for layer in self.layers)
 
 
-def stages(model):
+def stages(model: keras.Model) -> list[Stage]:
     """Splits a functional model's layers where the resolution falls: stage Ck ends at 1/2ᵏ of the input's resolution.
 
     A layer's level k is log₂ of the product of the strides on the longest path to it. Layers that lead to a lower

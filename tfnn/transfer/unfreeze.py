@@ -34,7 +34,7 @@ class Unfreeze(controls.Freezing):
     Source: Howard & Ruder 2018, arXiv:1801.06146.
     """
 
-    def __init__(self, plan):
+    def __init__(self, plan: dict[int, int | str]) -> None:
         super().__init__()
         if not isinstance(plan, dict) or not plan:
             raise ValueError(f"plan={plan!r} must be a dict {{epoch: number of stages or 'all'}}")

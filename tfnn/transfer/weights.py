@@ -3,6 +3,7 @@
 import collections
 import contextlib
 import itertools
+import os
 import pathlib
 import textwrap
 import zipfile
@@ -21,7 +22,7 @@ from tfnn.transfer.stages import stages
 KINDS = "a .keras, .weights.h5 or .h5 file, the folder of a run, or a bundle"
 
 
-def load_weights(model, path):
+def load_weights(model: keras.Model, path: str | os.PathLike) -> None:
     """Loads the weights at `path` into a backbone.
 
     Args:
@@ -35,17 +36,17 @@ def load_weights(model, path):
         ValueError: if the weights are of another architecture (the first difference is named), if a bundle is frozen, so
             that its weights are constants, or if `path` is none of the above.
     """
-    path = source(path)
+    file = source(path)
     try:
-        if path.is_dir():
-            from_bundle(model, path)
-        elif path.name.endswith((".keras", ".weights.h5")):
-            from_keras(model, path)
+        if file.is_dir():
+            from_bundle(model, file)
+        elif file.name.endswith((".keras", ".weights.h5")):
+            from_keras(model, file)
         else:
-            model.load_weights(path)
+            model.load_weights(file)
     except (OSError, KeyError, ValueError, zipfile.BadZipFile, tf.errors.OpError) as error:  # h5py raises many kinds
         text = textwrap.shorten(str(error), 300)
-        raise ValueError(f"{path}: no weights for {model.name}: {text}") from None
+        raise ValueError(f"{file}: no weights for {model.name}: {text}") from None
     mend_normalization(model)
 
 
