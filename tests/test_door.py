@@ -65,13 +65,15 @@ def names_in(node, aliases, text):
     if isinstance(node, ast.ClassDef):
         yield from filter(is_private, (name for part in node.body for name in defined_by(part)))
     if isinstance(node, ast.Call):
+        yield from filter(PRIVATE_MODULE.fullmatch, asked_of_module(node, aliases))
         yield from (keyword.arg for keyword in node.keywords if keyword.arg and is_private(keyword.arg))
 
 
 def aliases_of(tree):
     """{name in the file: module} of what `import` binds."""
-    imports = (node for node in ast.walk(tree) if isinstance(node, ast.Import))
-    return {alias.asname or alias.name.split(".")[0]: alias.name for node in imports for alias in node.names}
+    names = [alias for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names]
+    first = {alias.name.split(".")[0] for alias in names if not alias.asname}
+    return {name: name for name in first} | {alias.asname: alias.name for alias in names if alias.asname}
 
 
 def dotted_name(node, aliases):
@@ -81,6 +83,13 @@ def dotted_name(node, aliases):
         parts.append(node.attr)
         node = node.value
     return ".".join([aliases[node.id], *reversed(parts)]) if isinstance(node, ast.Name) and node.id in aliases else None
+
+
+def asked_of_module(call, aliases):
+    """`keras.src` of `getattr(keras, "src")`."""
+    owner, *names = call.args or [None]
+    if isinstance(owner, ast.Name) and owner.id in aliases:
+        yield from (f"{aliases[owner.id]}.{name.value}" for name in names[:1] if isinstance(name, ast.Constant))
 
 
 def texts_of(tree):
@@ -136,6 +145,8 @@ def test_nothing_gets_past_the_door():
         'import sys\nsys.modules["keras.src.utils.file_utils"]',
         "import keras\nkeras.src.backend.config",
         "import keras as k\nk.src",
+        "import keras.layers\nkeras.src.backend",
+        'import keras\ngetattr(keras, "src").backend',
         "import tensorflow as tf\ntf.python.client",
         "import tensorflow as tf\ntf.__internal__.distribute",
         "import tensorflow\ntensorflow.compiler.xla",
