@@ -1,7 +1,8 @@
 """List the networks that can be transferred, or tell what is known of one of them.
 
-The networks are those of keras.applications, without their heads. Memory is that of the weights and of all layers' outputs
-for one image of the given size, in float32. ImageNet's weights for that size lie in Keras's cache or are downloaded once.
+The networks are those of keras.applications, without their heads. Memory is that of the weights and of all layers'
+outputs for one image of the given size, in float32. ImageNet's weights for that size lie in Keras's cache or are
+downloaded once.
 """
 
 from tfnn import transfer

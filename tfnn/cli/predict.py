@@ -1,8 +1,9 @@
 """Ask an exported model about files.
 
-Images may be PNG, JPEG, GIF, BMP or WebP files of any size, grey or in colour, with or without alpha (which is laid over
-white). All images of a folder are taken. A model of the digits was trained on light ink that fills a dark frame. It takes
-a picture with a light border for dark ink on paper, which is inverted and cut to the ink before it is classified.
+Images may be PNG, JPEG, GIF, BMP or WebP files of any size, grey or in colour, with or without alpha (which is laid
+over white). All images of a folder are taken. A model of the digits was trained on light ink that fills a dark frame.
+It takes a picture with a light border for dark ink on paper, which is inverted and cut to the ink before it is
+classified.
 
 A signature that takes no images is asked with .npz files, which hold an array for each input.
 """
