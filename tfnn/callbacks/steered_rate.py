@@ -3,6 +3,7 @@
 import keras
 import tensorflow as tf
 
+from tfnn.controls import SettableRate
 from tfnn.internals.callbacks import print_line
 from tfnn.internals.compiled import forget_training
 from tfnn.internals.optimizers import rate_in
@@ -10,7 +11,7 @@ from tfnn.optimizers.nested import optimizers_of
 
 
 @keras.saving.register_keras_serializable("tfnn")
-class SteeredRate(keras.optimizers.schedules.LearningRateSchedule):
+class SteeredRate(keras.optimizers.schedules.LearningRateSchedule, SettableRate):
     """η(t) = factor · (the rate that was set, or else schedule(t)): a schedule's rate that a callback can set and scale.
 
     Both numbers are variables, so setting them needs no new trace. They are part of the run's state: a later `fit`, the
@@ -39,12 +40,10 @@ class SteeredRate(keras.optimizers.schedules.LearningRateSchedule):
 
     @property
     def state(self):
-        """{name: variable}, for checkpoints."""
         return {"learning_rate/rate": self.rate, "learning_rate/factor": self.factor}
 
     @property
     def followed(self):
-        """The schedule that it follows if no rate was set."""
         return self.schedule
 
     def get_config(self):

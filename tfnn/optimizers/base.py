@@ -12,6 +12,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfnn.checks import positive
+from tfnn.controls import TellingOptimizer
 from tfnn.internals.base_optimizer import BaseOptimizer
 from tfnn.internals.optimizers import (
     averages_of,
@@ -33,7 +34,7 @@ KERNEL_DTYPES = tf.float32, tf.float64
 CLOCK = "clock"  # the name, in a file, of a weight's count of updates
 
 
-class Optimizer(BaseOptimizer):
+class Optimizer(BaseOptimizer, TellingOptimizer):
     """Base of tfnn's optimizers: a Keras optimizer made of an update rule, its state and its hyper-parameters.
 
     A subclass provides
@@ -158,7 +159,6 @@ class Optimizer(BaseOptimizer):
     # What a trainer may ask of an optimizer --------------------------------------------------------------------------
 
     def traced_objects(self):
-        """The objects that a trace of the update holds; when one of them is replaced, earlier traces are no longer valid."""
         return [self.rates, *self.clocks.distinct(weights_of(self))]
 
     def state_by_place(self, weights):
@@ -174,11 +174,9 @@ class Optimizer(BaseOptimizer):
         return found | {name: variable for name, variable in self.hyperparameters.items() if variable is not None}
 
     def set_clocks(self, weights, counts):
-        """Sets the counts of updates from `state_by_place`; a weight with None counts as the optimizer does."""
         self.clocks.restore(list(zip(weights, counts)))
 
     def factors(self, weights):
-        """The factor by which the rate of each weight is scaled."""
         return [self.rates.get(key_of(self, weight), 1.0) for weight in weights]
 
     def form(self):

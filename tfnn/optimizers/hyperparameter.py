@@ -6,6 +6,8 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from tfnn.controls import SettableRate
+
 VARIABLES = tf.Variable, keras.Variable
 Number = float | tf.Variable | keras.Variable  # the type of a hyper-parameter
 Rate = Number | keras.optimizers.schedules.LearningRateSchedule | Callable[[], Any]  # and of a learning rate
@@ -86,7 +88,7 @@ class Epsilon(Hyperparameter):
 
 
 @keras.saving.register_keras_serializable("tfnn")
-class VariableRate:
+class VariableRate(SettableRate):
     """A learning rate that is read from, and set in, a user's variable."""
 
     def __init__(self, variable):
@@ -100,7 +102,6 @@ class VariableRate:
 
     @property
     def state(self):
-        """{name: variable}, for checkpoints."""
         return {"learning_rate": self.variable}
 
     def get_config(self):

@@ -41,7 +41,7 @@ def fit(
     """Trains a compiled Keras model as `model.fit` does, in one static graph.
 
     θ_{t+1} = θ_t − η · (1/b) Σ_{i∈B} ∇L(θ_t, x_i) (lecture, eq. 1), with the model's own optimizer in place of the plain
-    step. Shuffling, batching, forward and backward pass, update and metrics run in one `tf.function`, traced once; the
+    step. Batching, forward and backward pass, update and metrics run in one `tf.function`, traced once; the
     host calls it in pieces of about half a second, between which callbacks run and signals are handled. Results are
     those of `model.fit` with the same order of examples. The last, smaller batch of an epoch counts as in Keras. Under
     a growing batch or `accumulate`, too, they are exact for a loss and `add_loss` terms that are means over examples.
@@ -110,7 +110,7 @@ def fit(
         >>> model.compile(tfnn.optimizers.SGD(0.1, momentum=0.9), "sparse_categorical_crossentropy", metrics=["accuracy"])
         >>> history = tfnn.fit(model, x, y, batch_size=32, epochs=10, validation_split=0.1, seed=1)
     """
-    request = checked(Request(**locals()))
+    run = prepared(checked(Request(**locals())))
+    del x, y, sample_weight, validation_data  # the run holds what it reads, which may be a copy
     with model.distribute_strategy.scope():
-        run, line = prepared(request)
-        return run.train(line)
+        return run.train()

@@ -29,39 +29,46 @@ class Data(NamedTuple):
 
 
 def prepared(request):
-    """(The `Run` of a checked request, its first line)."""
-    data = read(request)
-    callbacks = callbacks_of(request, data.source)
-    if of_kind(keras.callbacks.TerminateOnNaN, callbacks):
-        request = dataclasses.replace(request, nonfinite="ignore")
+    """The `Run` of a checked request. Nothing is trained yet; what can be refused before is refused here."""
+    with request.model.distribute_strategy.scope():
+        data = read(request)
+        request = dataclasses.replace(request, x=None, y=None, sample_weight=None, validation_data=None)  # lets them go
+        callbacks = callbacks_of(request, data.source)
+        if of_kind(keras.callbacks.TerminateOnNaN, callbacks):
+            request = dataclasses.replace(request, nonfinite="ignore")
+        return assembled(request, data, callbacks)
+
+
+def assembled(request, data, callbacks):
     resumed, freezing = request.resumed, of_kind(controls.Freezing, callbacks)
     recorded = resumed and resumed.trainer.get("plan")  # absent in older checkpoints
     work = Work(*recorded) if recorded else work_of(request, data, callbacks)
+    phases, targets = Phases(request, data, callbacks, work), of_kind(controls.Saving, callbacks)
     for callback in freezing:
         callback.freeze_for(resumed.trainer["epoch"] if resumed else request.initial_epoch)
-    phases = Phases(request, data, callbacks, work)
-    same = lambda rebatches: check_resumed(request, data.source, rebatches, bool(freezing))
+    if phases.accumulates or phases.rebatches:
+        data.source.measure()  # before the settings, which tell the batch size
+    settings = settings_of(request, data.source, phases.rebatches) if targets or resumed else {}
+    same = lambda: check_same(resumed, request.model, settings, request.epochs, freezing=bool(freezing))
     if resumed and request.cache and not Compiled(request.model).own_step:
         Compiled(request.model).build(data.source.spec)
-        same(phases.growth == "rebatch")
+        same()
         restore_weights(request.model, resumed.arrays)  # features are those of the weights that the run goes on with
     phase = phases.make()
     check_labels(phase.graph.compiled, data)
-    profile = Profile(request.profile, callbacks.callbacks)
     if resumed:
         phase.graph.build_own_step(data.source.batch_spec)
-        same(phase.graph.key.rebatches)
-    progress, targets = Progress(), of_kind(controls.Saving, callbacks)
+        same()
+    progress, profile = Progress(), Profile(request.profile, callbacks.callbacks)
     saver = Saver(
         *(progress, request.model, callbacks, phase.graph.controls),
         targets=targets,
         augmentation=request.augmentation,
-        settings=settings(request, data.source, phase.graph.key.rebatches) if targets or resumed else {},
+        settings=settings,
         work=work,
         resumed=resumed,
     )
-    run = Run(request, data, phases, phase, callbacks=callbacks, progress=progress, saver=saver, profile=profile)
-    return run, phase.line
+    return Run(request, data, phases, phase, callbacks=callbacks, progress=progress, saver=saver, profile=profile)
 
 
 def read(request):
@@ -97,13 +104,3 @@ def check_labels(compiled, data):
     for part in data:
         if isinstance(part, (Arrays, FileStream)):
             compiled.check_labels(part.data[1])
-
-
-def check_resumed(request, source, rebatches, freezing):
-    """Refuses to go on where model, data or settings are others than the checkpoint's."""
-    now = settings(request, source, rebatches)
-    check_same(request.resumed, request.model, now, request.epochs, freezing=freezing)
-
-
-def settings(request, source, rebatches):
-    return settings_of(source, request.accumulate, rebatches, request.steps_per_epoch, request.shuffle, request.seed)

@@ -11,7 +11,7 @@ from tfnn.training.graph.training_graph import KEY, TrainingGraph
 from tfnn.training.source.batches import batch_of, spec_of, take
 
 
-class Pass(NamedTuple):
+class Reading(NamedTuple):
     """What one pass reads."""
 
     data: Any  # (x, y, sample_weight)
@@ -42,7 +42,7 @@ class ArrayGraph(TrainingGraph):
         """Up to `limit` updates from where `source` stands, which moves on where all went well. Gives (updates, `Result`)."""
         size = self.size_of_batches
         tail = (source.rows - source.place) % size if size and self.static_tail else None
-        reading = Pass(source.data, source.order, tf.constant(source.passes))
+        reading = Reading(source.data, source.order, tf.constant(source.passes))
         now = tf.constant(source.place), tf.constant(limit), tf.constant(fresh)
         result = self.trace_for(source, size, tail)(reading, *now, size, tail)
         if result.good:
@@ -57,7 +57,7 @@ class ArrayGraph(TrainingGraph):
         if (size, tail) not in found:
             order = tf.TensorSpec([source.rows if self.static else None], tf.int32)
             number, flag = tf.TensorSpec([], tf.int32), tf.TensorSpec([], tf.bool)
-            reading = Pass(source.form(self.static), order, number)
+            reading = Reading(source.form(self.static), order, number)
             found[size, tail] = self.train.get_concrete_function(reading, number, number, flag, size, tail)
         return found[size, tail]
 

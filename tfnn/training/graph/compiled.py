@@ -65,7 +65,7 @@ class Compiled:
         regularizers = [weight.regularizer for weight in self.model.trainable_variables]
         objects = [self.model.optimizer, compiled.loss_mean(self.model), *rates, *regularizers]
         for optimizer in optimizers_of(self.model.optimizer):
-            if hasattr(optimizer, "traced_objects"):
+            if isinstance(optimizer, controls.TellingOptimizer):
                 objects += optimizer.traced_objects()
         return objects, [layer.trainable for layer in layers_of(self.model)]
 

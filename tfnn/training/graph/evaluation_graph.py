@@ -83,7 +83,8 @@ class EvaluationGraph:
 
         def turn(batches, more, logs):
             element = iterator.get_next_as_optional()
-            step = lambda: self.strategy.run(self.step, (without_optionals(element.get_value()),))
+            one = self.traced_step if self.compiled.own_test_step else self.step  # which was traced for the first logs
+            step = lambda: self.strategy.run(one, (without_optionals(element.get_value()),))
             found = lambda: (batches + 1, tf.constant(True), step())
             return tf.cond(element.has_value(), found, lambda: (batches, tf.constant(False), logs))
 

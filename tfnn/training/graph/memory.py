@@ -72,7 +72,7 @@ class Memory:
         seed, passes, _ = KEY
         key = seed, passes, tf.TensorSpec([size], tf.int32)
         if self.graph.compiled.own_step:
-            return living_bytes(self.graph.own_step.get_concrete_function(batch, key).graph, size)
+            return living_bytes(self.graph.traced_own_step.get_concrete_function(batch, key).graph, size)
         return living_bytes(self.graph.examined.get_concrete_function(None, batch, key).graph, size)
 
 

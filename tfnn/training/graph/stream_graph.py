@@ -21,7 +21,7 @@ class Carry(NamedTuple):
     last: Any  # the `tf.experimental.Optional` batch that was read last
 
 
-class Pass(NamedTuple):
+class Reading(NamedTuple):
     """What one pass reads."""
 
     iterator: Any
@@ -54,7 +54,7 @@ class StreamGraph(TrainingGraph):
     def __init__(self, model, key, controls=None):
         super().__init__(model, key, controls)
         of_its_own = lambda call: self.function(call, True) if key.jit.on else call  # a function inside another costs a trace
-        self.compiled_single, self.compiled_part = of_its_own(self.single), of_its_own(self.part)
+        self.call_single, self.call_part = of_its_own(self.single), of_its_own(self.part)
 
     def advance(self, source, limit, fresh):
         """Up to `limit` updates from where `source` stands, which moves on: over an update that went wrong, too.
@@ -78,7 +78,7 @@ class StreamGraph(TrainingGraph):
         """Up to `limit` updates; `place` is how many batches and examples of pass number `passes` were read before."""
         logs = self.first_logs(without_optionals(iterator.element_spec))
         reset_metrics(self.compiled.model, fresh)
-        reading = Pass(iterator, order, self.controls.seed.value(), passes)
+        reading = Reading(iterator, order, self.controls.seed.value(), passes)
         update = self.summed if self.key.accumulates else self.joined if self.key.rebatches else self.of_one_batch
         none = tf.experimental.Optional.empty(iterator.element_spec)
         state = Carry(place, tf.constant(0), tf.constant(True), tf.constant(False), logs, none)
@@ -123,7 +123,7 @@ class StreamGraph(TrainingGraph):
         """With the sum of the gradients of several batches."""
 
         def add(parts, place, ended, total, last):
-            sum_with = lambda batch, after: self.compiled_part(total, batch, reading.key(place, after))
+            sum_with = lambda batch, after: self.call_part(total, batch, reading.key(place, after))
             found = lambda batch, after, element: (parts + 1, after, tf.constant(False), sum_with(batch, after), element)
             return reading.read(place, found, lambda: (parts, place, tf.constant(True), total, last))
 
@@ -139,7 +139,7 @@ class StreamGraph(TrainingGraph):
         return Carry(place, updates, good, ended, before.logs, last)
 
     def step_on(self, batch, key):
-        return self.undone_where_bad(lambda: self.compiled_single(batch, key))
+        return self.undone_where_bad(lambda: self.call_single(batch, key))
 
     def count_examples(self, before, after, reading):
         """Counts the examples of an update: whole batches, unless it is known how many examples a pass has."""

@@ -81,7 +81,7 @@ class TrainingGraph:
         self.controls = controls or Controls(key.micro_batch, key.rebatches and self.any_size, key.accumulates)
         self.pace, self.step = Pace(), Step(self.compiled, self.controls, key.accumulates, key.augmentation, key.probes)
         self.train = self.function(self.run)
-        self.own_step, self.examined = self.function(self.step.own), self.function(self.step.part)
+        self.traced_own_step, self.examined = self.function(self.step.own), self.function(self.step.part)
 
     def function(self, call, jit_compile=False):
         return traced(call, self.eager, jit_compile)
@@ -98,7 +98,7 @@ class TrainingGraph:
     def build_own_step(self, batch_spec):
         """Has a model with a step of its own create all variables, by tracing it: a checkpoint can then set them."""
         if self.compiled.own_step and not self.eager:
-            self.own_step.get_concrete_function(batch_spec, KEY)
+            self.traced_own_step.get_concrete_function(batch_spec, KEY)
 
     # What a later `fit` asks --------------------------------------------------------------------------------------------
 
@@ -126,7 +126,7 @@ class TrainingGraph:
     def single(self, batch, key):
         """An update with one batch: (good, what the model's own step told)."""
         if self.compiled.own_step:
-            logs, good = self.strategy.run(self.own_step, (batch, key))
+            logs, good = self.strategy.run(self.traced_own_step, (batch, key))
             return good | (not self.key.guard), logs
         return self.apply(self.part(None, batch, key)), {}
 
@@ -167,7 +167,7 @@ class TrainingGraph:
         """What the loop over updates starts with where a model's own step tells something: zeros of that form."""
         if not self.compiled.own_step or self.eager:
             return {}
-        return zeros_like_output(self.own_step, batch_spec, KEY)[0]
+        return zeros_like_output(self.traced_own_step, batch_spec, KEY)[0]
 
     def results(self, place, updates, good, ended, logs):
         if self.compiled.own_step:

@@ -7,6 +7,7 @@ built again. Keras leaves the state of seed generators out of what it saves; her
 import keras
 import tensorflow as tf
 
+from tfnn.controls import SettableRate, TellingOptimizer
 from tfnn.internals.layers import layers_of, seed_generators_of
 from tfnn.internals.optimizers import rate_if_any
 from tfnn.optimizers.nested import inner_optimizers
@@ -41,13 +42,14 @@ def unique(parts):
 def optimizer_variables(optimizer, name, weights):
     """{name: variable} of an optimizer and those inside it; by the places of its weights where it tells them."""
     inner = inner_optimizers(optimizer)
-    if hasattr(optimizer, "state_by_place"):
+    if isinstance(optimizer, TellingOptimizer):
         found = optimizer.state_by_place(weights)
     else:
         of_inner = {id(variable) for part in inner for variable in part.variables}
         own = [variable for variable in optimizer.variables if id(variable) not in of_inner]
         found = {str(index): variable for index, variable in enumerate(own)}
-    found |= getattr(rate_if_any(optimizer), "state", {})  # of a rate that may be set
+    rate = rate_if_any(optimizer)
+    found |= rate.state if isinstance(rate, SettableRate) else {}
     found = {f"{name}/{key}": variable for key, variable in found.items()}
     for index, part in enumerate(inner):
         found |= optimizer_variables(part, f"{name}/{index}", weights)

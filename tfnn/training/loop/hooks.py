@@ -18,13 +18,12 @@ TEST_HOOKS = "on_test_batch_begin", "on_test_batch_end"
 
 
 def wants(callback, hooks=TRAIN_HOOKS):
-    """Whether a callback has work to do at each batch: every one is then a piece of the run."""
-    if getattr(callback, "only_under_model_fit", False):
-        return False
+    """Whether a callback has work to do at each batch: each update is then a call of the graph of its own."""
     known = next((known for known in KNOWN if isinstance(callback, known)), None)
     if known and KNOWN[known](callback) and any(hook in vars(known) for hook in hooks):
         return True
-    plain = known or keras.callbacks.Callback
+    under_model_fit = (kind for kind in type(callback).__mro__ if vars(kind).get("only_under_model_fit"))
+    plain = next(under_model_fit, known or keras.callbacks.Callback)
     return any(getattr(type(callback), hook) is not getattr(plain, hook) or hook in vars(callback) for hook in hooks)
 
 

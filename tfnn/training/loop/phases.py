@@ -39,6 +39,9 @@ class Phases:
         self.request, self.data, self.callbacks, self.work = request, data, callbacks, work
         self.growth = growth_of(callbacks)
         own_step = Compiled(request.model).own_step
+        whole = self.growth == "accumulate" and own_step is not None  # of a step that nothing can split
+        self.rebatches = self.growth == "rebatch" or whole
+        self.accumulates = request.accumulate > 1 or (self.growth == "accumulate" and not whole)
         self.probes = tuple(p for p in of_kind(controls.Probe, callbacks) if not (p.optional and own_step))
 
     def make(self, run_controls=None):
@@ -56,7 +59,7 @@ class Phases:
         if validation is not None:
             evaluation = evaluation_for(request.model, validation.spec, validation_jit, head)
             validate = lambda heed: run_evaluation(evaluation, held_out, self.callbacks, request.validation_steps, heed)
-        path = request.resumed and not run_controls and request.resumed.path
+        path = request.resumed.path if request.resumed and not run_controls else None
         line = introduction(graph, read.micro_batch, request.accumulate, why, new_trace, path, words)
         return Phase(graph, read, validate, line, why)
 
@@ -73,21 +76,18 @@ class Phases:
         return graph, new_trace
 
     def key(self, read, jit, augmentation, head):
-        request, growth = self.request, self.growth
+        request = self.request
         compiled = Compiled(request.model)
         compiled.check_accumulates(request.accumulate)
-        if growth == "rebatch" and request.accumulate > 1:
+        if self.growth == "rebatch" and request.accumulate > 1:
             raise ValueError(f"accumulate={request.accumulate} must be 1 where the batch grows with mode='rebatch'")
         if compiled.own_step and self.probes:
             prober = type(self.probes[0]).__name__
             raise ValueError(f"{prober} measures gradients, which a model with its own {compiled.own_step} hides")
-        whole = growth == "accumulate" and compiled.own_step is not None  # a step that nothing can split
-        rebatches = growth == "rebatch" or whole
-        accumulates = request.accumulate > 1 or (growth == "accumulate" and not whole)
-        if accumulates or rebatches:
+        if self.accumulates or self.rebatches:
             read.measure()
         kind = ArrayGraph if isinstance(read, Arrays) else StreamGraph
-        sizes = read.micro_batch or 1, accumulates, rebatches
+        sizes = read.micro_batch or 1, self.accumulates, self.rebatches
         return GraphKey(kind, *sizes, jit, augmentation, self.request.nonfinite != "ignore", self.probes, head)
 
 

@@ -2,6 +2,7 @@
 
 import pathlib
 
+import keras
 import tensorflow as tf
 
 
@@ -10,7 +11,8 @@ class Profile:
 
     Args:
         window: (start, stop), or None for the `profile_window` of a callback, or no profile.
-        callbacks: of the run; the profile goes to the `log_dir` of the first that has one, as TensorBoard, else to "logs".
+        callbacks: of the run; the profile goes to the `log_dir` of the first that has such a window, or is Keras's
+            TensorBoard; else to "logs".
 
     Raises:
         ValueError: for a window that is no range of updates.
@@ -20,7 +22,8 @@ class Profile:
         if window is not None and not (isinstance(window, (tuple, list)) and len(window) == 2 and 0 <= window[0] < window[1]):
             raise ValueError(f"profile={window!r} must be (start, stop): the first update, and the first one after the window")
         self.running = False
-        boards = [callback for callback in callbacks if hasattr(callback, "log_dir")]
+        is_board = lambda callback: hasattr(callback, "profile_window") or isinstance(callback, keras.callbacks.TensorBoard)
+        boards = list(filter(is_board, callbacks))
         wanted = [board.profile_window for board in boards if getattr(board, "profile_window", None)]
         self.window = tuple(window or (wanted and wanted[0]) or ())
         self.directory = pathlib.Path(boards[0].log_dir if boards else "logs")

@@ -41,19 +41,20 @@ class Run:
         self.tell = lambda line: print(line, flush=True) if request.verbose else None
 
     def enter(self, phase):
-        self.graph, self.source, self.validate, self.why = phase.graph, phase.source, phase.validate, phase.why
+        """Takes up a `Phase`. Its source is that of the run, or features of it."""
+        self.phase, self.graph, self.source, self.validate = phase, phase.graph, phase.source, phase.validate
         self.traced.append((self.graph, self.graph.traces))
-        self.fresh = True  # whether no piece of this phase is done, which may have built the optimizer
+        self.phase_is_new = True  # whether no piece of this phase is done, which may have built the optimizer
 
     @property
     def traces(self):
         """Of training graphs, made by this run."""
         return sum(graph.traces - before for graph, before in self.traced)
 
-    def train(self, line):
+    def train(self):
         """Trains, after telling the first line, and gives the `History`."""
-        self.tell(line)
         request = self.request
+        self.tell(self.phase.line)
         self.controls.views = views_of(
             self, *self.data, request.validation_steps, request.augmentation, request.settings(self.data.source)
         )
@@ -73,7 +74,7 @@ class Run:
         self.controls.views = None  # a circle, which would keep the data until Python looks for it
         progress, history, work = self.progress, self.model.history, self.work_done()
         history.updates, history.skipped, history.batch_sizes = progress.updates, progress.skipped, progress.batch_sizes
-        history.traces, history.jit_compile, history.jit_compile_reason = self.traces, self.graph.key.jit.on, self.why
+        history.traces, history.jit_compile, history.jit_compile_reason = self.traces, self.graph.key.jit.on, self.phase.why
         remember(self.model, self.data.source, work)
 
     def work_done(self):
@@ -106,7 +107,7 @@ class Run:
             if self.model.stop_training:
                 break
             self.begin_epoch(again=in_the_middle and progress.epoch == first)
-            self.updates()
+            self.train_epoch()
             if self.validate is not None and self.graph.compiled.validates(progress.epoch, request.validation_freq):
                 progress.logs |= {f"val_{name}": value for name, value in self.validate(self.heed).items()}
                 self.validations += 1
@@ -170,8 +171,8 @@ class Run:
 
     # Updates ------------------------------------------------------------------------------------------------------------
 
-    def updates(self):
-        """Those of an epoch, whose logs are then those of its end."""
+    def train_epoch(self):
+        """Trains one epoch; afterwards `progress.logs` are those of the epoch."""
         progress = self.progress
         listens = self.every_update or self.bars  # else nobody does, and Keras would still start a thread to tell
         while not (self.model.stop_training or self.source.ended or progress.step == self.steps):
@@ -225,9 +226,9 @@ class Run:
         if not updates:
             return None
         self.graph.pace.record(updates * self.controls.micro_batches, time.perf_counter() - began)
-        if self.fresh:
+        if self.phase_is_new:
             self.graph.compiled.remember()
-            self.fresh = False
+            self.phase_is_new = False
         self.count(updates)
         return result
 

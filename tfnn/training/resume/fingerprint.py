@@ -7,6 +7,7 @@ import warnings
 import keras
 import numpy as np
 
+from tfnn.controls import SettableRate, TellingOptimizer
 from tfnn.data.files import ImageFiles
 from tfnn.internals.optimizers import rate_if_any
 from tfnn.optimizers.nested import inner_optimizers
@@ -66,12 +67,12 @@ def optimizer_form(optimizer):
     config.pop("inner_optimizer", None)
     config.pop("name", None)
     rate = rate_if_any(optimizer)
-    if hasattr(rate, "followed"):
+    if isinstance(rate, SettableRate) and rate.followed is not None:
         rate = rate.followed
         config["learning_rate"] = keras.optimizers.schedules.serialize(rate)
     if not isinstance(rate, keras.optimizers.schedules.LearningRateSchedule):
         config.pop("learning_rate", None)
-    config |= optimizer.form() if hasattr(optimizer, "form") else {}
+    config |= optimizer.form() if isinstance(optimizer, TellingOptimizer) else {}
     return [f"{kind.__module__.partition('.')[0]}.{kind.__name__}", plain(config), [optimizer_form(part) for part in inner]]
 
 
@@ -97,7 +98,7 @@ def rates_of(optimizer, weights):
     found = {}
     for part in inner_optimizers(optimizer):
         found |= rates_of(part, weights)
-    if hasattr(optimizer, "factors"):
+    if isinstance(optimizer, TellingOptimizer):
         found |= {str(place): factor for place, factor in enumerate(optimizer.factors(weights)) if factor != 1}
     return found
 

@@ -108,6 +108,7 @@ class Saver:
         state.restore(self.model, self.callbacks, self.resumed.arrays, self.resumed.meta, self.augmentation)
         for name in progress.numbers():
             setattr(progress, name, trainer[name])
+        progress.batch_sizes = list(progress.batch_sizes)  # the checkpoint's own stays as it was read
         progress.logs = trainer["logs"]
         self.controls.set_state(trainer["controls"])
 
@@ -152,14 +153,14 @@ def check_same(resumed, model, settings, epochs, freezing=False):
         raise ValueError(f"cannot resume from {resumed.path}: {done} epochs are done, and epochs={epochs} asks for fewer")
 
 
-def settings_of(source, accumulate, rebatch, steps_per_epoch, shuffle, seed):
-    """What the order of examples, and with it every bit, depends on."""
+def settings_of(request, source, rebatches):
+    """What the order of examples, and with it every bit, depends on; the data by a digest, which takes a while."""
     return {
-        "seed": seed,
+        "seed": request.seed,
         "batch_size": source.micro_batch,
-        "accumulate": accumulate,
-        "rebatch": rebatch,
-        "steps_per_epoch": steps_per_epoch,
-        "shuffle": bool(shuffle),
+        "accumulate": request.accumulate,
+        "rebatch": rebatches,
+        "steps_per_epoch": request.steps_per_epoch,
+        "shuffle": bool(request.shuffle),
         "data": digest(source.data) if hasattr(source, "data") else source.name,
     }

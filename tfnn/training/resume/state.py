@@ -7,6 +7,7 @@ built again. Keras leaves the state of seed generators out of what it saves; her
 import numpy as np
 import tensorflow as tf
 
+from tfnn.controls import TellingOptimizer
 from tfnn.internals.optimizers import weights_of
 from tfnn.internals.random import global_seeds, made_global_seeds
 from tfnn.optimizers.base import CLOCK
@@ -97,7 +98,7 @@ def places_of(optimizer, model):
 def build_optimizer(optimizer, weights):
     if not optimizer.built and weights:
         optimizer.build(weights)
-    elif hasattr(optimizer, "take_in"):
+    elif isinstance(optimizer, TellingOptimizer):
         optimizer.take_in(weights)
 
 
@@ -105,6 +106,6 @@ def set_clocks(optimizer, name, weights, arrays):
     """Gives an optimizer, and those inside it, the clocks that the checkpoint's had; not all weights need one."""
     for index, part in enumerate(inner_optimizers(optimizer)):
         set_clocks(part, f"{name}/{index}", weights, arrays)
-    if hasattr(optimizer, "set_clocks"):
+    if isinstance(optimizer, TellingOptimizer):
         counts = [arrays.get(f"{name}/{place}/{CLOCK}") for place in range(len(weights))]
         optimizer.set_clocks(weights, [None if count is None else int(count) for count in counts])
