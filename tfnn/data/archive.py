@@ -24,6 +24,10 @@ def archive(path: str | os.PathLike) -> Dataset:
     Raises:
         FileNotFoundError: if there is no such file.
         ValueError: if the file is not a `.npz`, lacks an array, or holds arrays that do not fit together.
+
+    Example:
+        >>> np.savez("mine.npz", x_train=x, y_train=y, x_test=x_test, y_test=y_test)
+        >>> data = tfnn.data.archive("mine.npz")
     """
     path = pathlib.Path(path)
     if not path.is_file():

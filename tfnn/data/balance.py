@@ -34,7 +34,11 @@ def balanced_class_weight(labels: Sequence[int] | np.ndarray, classes: int | Non
 
 
 def imbalance(data):
-    """One line on how many training images the classes have; it names the smallest class and the largest."""
+    """One line on how many training images the classes have; it names the smallest class and the largest.
+
+    Example:
+        >>> print(tfnn.data.imbalance(tfnn.data.digits()))
+    """
     counts = np.bincount(data.train.y, minlength=len(data.class_names))
     least, most = counts.argmin(), counts.argmax()
     if counts[least] == counts[most]:

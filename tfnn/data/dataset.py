@@ -18,6 +18,10 @@ class Part(NamedTuple):
         y: int32 labels (N,), indices into `class_names`.
         files: the N paths the images came from, or () if they came from arrays.
         digests: the SHA-256 of each file's bytes, or () likewise.
+
+    Example:
+        >>> data = tfnn.data.digits()
+        >>> first = data.train.select(slice(0, 100))
     """
 
     x: np.ndarray | ImageFiles
@@ -63,6 +67,10 @@ class Dataset:
         value_range: (low, high), the values of black and white in `x`.
         prepare: for images of a special form, a function that brings any picture to it: made of TensorFlow operations,
             from one float32 picture (H, W, C), 0 to 255, to another of any size. Otherwise None.
+
+    Example:
+        >>> data = tfnn.data.digits()
+        >>> data.image_shape, len(data.class_names), data.value_range
     """
 
     name: str

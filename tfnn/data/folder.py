@@ -44,6 +44,9 @@ def folder(
         ValueError: if there are no images, fewer than 2 classes, or a class with fewer than 3 different images; if classes
             differ in case only or are missing from `class_names`; if the sub-folders are parts (train, test) instead of
             classes; or if files cannot be decoded, which are then named.
+
+    Example:
+        >>> data = tfnn.data.folder("photographs")
     """
     path = pathlib.Path(path)
     if not path.is_dir():

@@ -12,22 +12,38 @@ CIFAR10 = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "hors
 
 
 def mnist() -> Dataset:
-    """70,000 handwritten digits, 28×28 grey (LeCun et al. 1998)."""
+    """70,000 handwritten digits, 28×28 grey (LeCun et al. 1998).
+
+    Example:
+        >>> data = tfnn.data.mnist()  # downloaded once, by Keras
+    """
     return known("mnist", DIGITS)
 
 
 def fashion_mnist() -> Dataset:
-    """70,000 articles of clothing, 28×28 grey (Xiao et al. 2017)."""
+    """70,000 articles of clothing, 28×28 grey (Xiao et al. 2017).
+
+    Example:
+        >>> data = tfnn.data.fashion_mnist()
+    """
     return known("fashion_mnist", CLOTHES)
 
 
 def cifar10() -> Dataset:
-    """60,000 photographs of 10 classes, 32×32 RGB (Krizhevsky 2009)."""
+    """60,000 photographs of 10 classes, 32×32 RGB (Krizhevsky 2009).
+
+    Example:
+        >>> data = tfnn.data.cifar10()
+    """
     return known("cifar10", CIFAR10)
 
 
 def cifar100() -> Dataset:
-    """60,000 photographs of 100 classes, 32×32 RGB (Krizhevsky 2009); classes are named by number."""
+    """60,000 photographs of 100 classes, 32×32 RGB (Krizhevsky 2009); classes are named by number.
+
+    Example:
+        >>> data = tfnn.data.cifar100()
+    """
     return known("cifar100", tuple(map(str, range(100))))
 
 

@@ -33,6 +33,10 @@ def load(
     Raises:
         FileNotFoundError: if `source` is neither a name nor a path that exists.
         ValueError, ConnectionError: from the loader; ValueError also for `class_names` of a set of arrays.
+
+    Example:
+        >>> data = tfnn.data.load("digits")
+        >>> history = tfnn.fit(model, data.train.x / 16, data.train.y, epochs=1, verbose=0)
     """
     path = pathlib.Path(source)
     is_folder = source not in NAMED and path.is_dir()

@@ -45,6 +45,10 @@ class LearningRateCurve:
         losses: (updates,), the loss of each batch before its update.
         smoothed: (updates,), the exponential moving average of the losses, with bias correction.
         diverged: whether the sweep ended early, because the loss was many times its minimum or not finite.
+
+    Example:
+        >>> curve = tfnn.find_learning_rate(model, x, y, batch_size=32)
+        >>> curve.suggestion
     """
 
     learning_rates: np.ndarray

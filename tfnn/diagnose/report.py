@@ -32,6 +32,10 @@ class LayerReport:
         weight_norm: ‖θ‖ of all its trainable weights; None if it has none.
         update_ratio: ‖Δθ‖/‖θ‖ of one update; None without weights, without an optimizer, or if all weights are 0.
         prediction: whether its output is one of the model's.
+
+    Example:
+        >>> first = tfnn.diagnose.propagation(model, (x[:64], y[:64])).layers[0]
+        >>> first.path, first.activation.variance, first.update_ratio
     """
 
     path: str
@@ -54,6 +58,10 @@ class Propagation:
         layers: a tuple of `LayerReport`s, in the order in which the layers ran.
         loss: the loss of the batch.
         learning_rate: the learning rate of the update; None without an optimizer.
+
+    Example:
+        >>> found = tfnn.diagnose.propagation(model, (x[:64], y[:64]))
+        >>> print(found.verdict)
     """
 
     layers: tuple

@@ -12,7 +12,11 @@ NEAR = 0.01  # share of that range; closer to a bound, the slope of tanh or sigm
 
 @dataclasses.dataclass(frozen=True)
 class Moments:
-    """Mean and variance over examples, positions and units; `size` is the number of values of one example."""
+    """Mean and variance over examples, positions and units; `size` is the number of values of one example.
+
+    Example:
+        >>> tfnn.diagnose.Moments(mean=0.0, variance=1.0, size=64).square
+    """
 
     mean: float
     variance: float

@@ -25,6 +25,10 @@ class Bundle:
     Raises:
         FileNotFoundError: if there is no SavedModel.
         ValueError: if the bundle is damaged, or was not written by `tfnn.export`.
+
+    Example:
+        >>> bundle = tfnn.serving.Bundle("saved_models/digits")
+        >>> bundle.path, bundle.labels
     """
 
     def __init__(self, path: str | os.PathLike) -> None:
@@ -89,7 +93,11 @@ def cast(inputs, specs):
 
 
 def newest(path):
-    """The path itself if it is a `NAME/VERSION`, else the version with the highest number in `NAME`."""
+    """The path itself if it is a `NAME/VERSION`, else the version with the highest number in `NAME`.
+
+    Example:
+        >>> version = tfnn.serving.newest(pathlib.Path("saved_models/digits"))
+    """
     if is_version(path):
         return path
     versions = [child for child in path.glob("*") if child.name.isdecimal() and is_version(child)]

@@ -52,6 +52,9 @@ def verified(folder):
 
     Raises:
         ValueError: if there is no `bundle.json`, or a file is missing or was changed.
+
+    Example:
+        >>> about = tfnn.serving.verified(tfnn.serving.newest(pathlib.Path("saved_models/digits")))
     """
     try:
         text = (folder / NAME).read_text(encoding="utf-8")

@@ -43,7 +43,11 @@ def backbone(name: str) -> "Backbone":
 
 
 def backbones() -> tuple[str, ...]:
-    """A tuple of the names that `backbone` knows."""
+    """A tuple of the names that `backbone` knows.
+
+    Example:
+        >>> "ResNet50" in tfnn.transfer.backbones()
+    """
     return tuple(table())
 
 
@@ -64,6 +68,9 @@ class Backbone:
         stages: {name: number of parameters} of the blocks that are frozen or trained as one, from input to output.
         activations: how many numbers all layers together put out for one image of `input_size`.
         files: {input size: (name, URL, hash or None)} of ImageNet's weights, as Keras knows them.
+
+    Example:
+        >>> tfnn.transfer.backbone("MobileNetV2").features
     """
 
     name: str

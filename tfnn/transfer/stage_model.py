@@ -11,6 +11,11 @@ class StageModel(keras.Model):
     """A stage of a backbone. If it is frozen (`trainable = False`), all of it runs in inference mode, whatever `training` is.
 
     In Keras only frozen BatchNorms do: dropout and stochastic depth in a frozen EfficientNet or ConvNeXt still draw.
+
+    Example:
+        >>> inputs = keras.Input((8,))
+        >>> stage = tfnn.transfer.StageModel(inputs, keras.layers.Dropout(0.5)(inputs))
+        >>> stage.trainable = False
     """
 
     def call(self, inputs, training=None, mask=None):

@@ -14,7 +14,12 @@ BLOCK = re.compile(r"(.*block_?\d+[a-z]?|expanded_conv(?:_\d+)?)_|.*_(stem_\d|re
 
 
 class Stage(NamedTuple):
-    """A stage of a model. name: C1, C2, ...; layers: its layers, in the model's order."""
+    """A stage of a model. name: C1, C2, ...; layers: its layers, in the model's order.
+
+    Example:
+        >>> stage = tfnn.transfer.stages(tfnn.models.resnet((32, 32, 3), 10))[0]
+        >>> stage.name, stage.parameters
+    """
 
     name: str
     layers: tuple

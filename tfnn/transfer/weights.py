@@ -35,6 +35,10 @@ def load_weights(model: keras.Model, path: str | os.PathLike) -> None:
         FileNotFoundError: if there is nothing at `path`.
         ValueError: if the weights are of another architecture (the first difference is named), if a bundle is frozen, so
             that its weights are constants, or if `path` is none of the above.
+
+    Example:
+        >>> model.save("model.keras")
+        >>> tfnn.transfer.load_weights(keras.models.clone_model(model), "model.keras")
     """
     file = source(path)
     try:

@@ -13,6 +13,12 @@ class NonFiniteError(ArithmeticError):
         examples: positions in the data of the examples of the batch; of those with numbers in x or y that are not finite,
             where there are such.
         variable: the path of the first variable, from the loss back, whose gradient was not finite, or None.
+
+    Example:
+        >>> try:
+        ...     tfnn.fit(model, x * np.nan, y, verbose=0)
+        ... except tfnn.training.NonFiniteError as error:
+        ...     print(error.examples)
     """
 
     def __init__(self, epoch, update, examples=(), variable=None, data=None):
