@@ -72,7 +72,9 @@ def verifier():
         yield functools.cache(lambda format: stack.enter_context(fresh_process(format)))
 
 
-@pytest.fixture(autouse=True)
-def exports_share_one_verifier(monkeypatch, verifier):
-    """Starting TensorFlow anew for each export would take most of the tests' time."""
-    monkeypatch.setattr(gates, "fresh_process", lambda format: contextlib.nullcontext(verifier(format)))
+@pytest.fixture(scope="session", autouse=True)
+def exports_share_one_verifier(verifier):
+    """Starting TensorFlow anew for each export would take most of the tests' time. Of the session: fixtures export, too."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(gates, "fresh_process", lambda format: contextlib.nullcontext(verifier(format)))
+        yield

@@ -8,6 +8,10 @@ import sys
 
 import pytest
 
+from tfnn.serving import gates
+
+fresh_process = gates.fresh_process  # each test has the one that all share in its place
+
 WITHOUT_TENSORFLOW = """
 import importlib.util
 find = importlib.util.find_spec
@@ -85,28 +89,23 @@ def test_a_backend_from_the_configuration_file_is_noticed(tmp_path):
     assert "but numpy is configured" in process.stderr.splitlines()[-1]
 
 
-def test_a_damaged_configuration_file_is_passed_over(tmp_path):
-    (tmp_path / "keras.json").write_text("{")
-    environment = {name: value for name, value in os.environ.items() if name != "KERAS_BACKEND"} | {"KERAS_HOME": str(tmp_path)}
-    assert subprocess.run([sys.executable, "-c", "import tfnn"], env=environment).returncode == 0
-
-
 def test_import_adds_little_to_that_of_keras():
     """0.05 of its processor time were measured; work at import would show in seconds. The least of three, for noise."""
     assert min(float(python(TIMED).stdout) for _ in range(3)) < 0.1
 
 
-def test_import_starts_no_tensorflow_runtime():
+def test_import_starts_no_tensorflow_runtime_and_passes_over_a_damaged_configuration_file(tmp_path):
+    (tmp_path / "keras.json").write_text("{")
+    environment = {name: value for name, value in os.environ.items() if name != "KERAS_BACKEND"} | {"KERAS_HOME": str(tmp_path)}
     code = "import tfnn, tensorflow as tf; tf.config.threading.set_inter_op_parallelism_threads(1)"
-    assert python(code).returncode == 0
+    assert subprocess.run([sys.executable, "-c", code], env=environment).returncode == 0
 
 
-def test_the_examples_in_the_readme_run(tmp_path):
-    """As they stand, one after the other, in a process of their own."""
+def test_the_examples_in_the_readme_run(tmp_path, monkeypatch):
+    """As they stand, one after the other, with nothing but what they import."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(gates, "fresh_process", fresh_process)
     text = (pathlib.Path(__file__).parents[1] / "README.md").read_text()
     example = "\n".join(re.findall(r"```python\n(.*?)```", text, re.S))
-    path = os.pathsep.join([str(pathlib.Path(__file__).parents[1]), os.environ.get("PYTHONPATH", "")])
-    subprocess.run(
-        [sys.executable, "-c", example], check=True, capture_output=True, cwd=tmp_path, env={**os.environ, "PYTHONPATH": path}
-    )
+    exec(compile(example, "README.md", "exec"), {"__name__": "__main__"})
     assert (tmp_path / "models" / "digits" / "1" / "saved_model.pb").exists()

@@ -49,8 +49,9 @@ def test_result_and_configuration_are_written(run):
 
 def test_the_printed_predict_command_works(run):
     (command,) = [line for line in run[1].splitlines() if " predict " in line]
-    lines = subprocess.run(command, shell=True, check=True, capture_output=True, text=True).stdout.splitlines()
-    assert len(lines) == 10
+    process = subprocess.run(command, shell=True, check=True, capture_output=True, text=True)
+    lines = process.stdout.splitlines()
+    assert len(lines) == 10 and process.stderr == ""  # nothing of TensorFlow's
     right = sum(line.split()[1] == pathlib.Path(line.split()[0]).stem for line in lines)
     assert right >= 8 and all(line.endswith("%") for line in lines)
 

@@ -14,12 +14,10 @@ from tests.cli.test_cli import blank, refused
 from tfnn.cli import main
 
 
-@pytest.fixture(scope="module")
-def run(tmp_path_factory):
+@pytest.fixture
+def trained(run):
     """The folder of a short training."""
-    folder = tmp_path_factory.mktemp("diagnose") / "run"
-    assert main(["train", "--model", "mlp", "--epochs", "3", "--out", str(folder)]) == 0
-    return folder
+    return run[0]
 
 
 def saved(path, *layers, shape=(8, 8, 1), compiled=True, loss="sparse_categorical_crossentropy"):
@@ -37,12 +35,12 @@ def diagnosed(capsys, *arguments):
     return capsys.readouterr().out
 
 
-def test_a_run_is_diagnosed_out_of_the_box(run, capsys):
-    output = diagnosed(capsys, run / "model.keras", "--data", "digits")
+def test_a_run_is_diagnosed_out_of_the_box(trained, capsys):
+    output = diagnosed(capsys, trained / "model.keras", "--data", "digits")
     lines = output.splitlines()
     assert lines[1].split()[:2] == ["layer", "output"] and lines[2].startswith("standardize") and lines[5].split()[1] == "10"
     assert "verdict: healthy" in output and "loss 0." in output
-    assert sorted(path.name for path in run.iterdir()) == [
+    assert sorted(path.name for path in trained.iterdir()) == [
         "bundle",
         "config.json",
         "examples",
@@ -52,19 +50,19 @@ def test_a_run_is_diagnosed_out_of_the_box(run, capsys):
     ]
 
 
-def test_the_batch_is_always_the_same_and_of_the_given_size(run, capsys):
-    outputs = [diagnosed(capsys, run / "model.keras", *size) for size in ([], ["--batch-size", 128], ["--batch-size", 64])]
+def test_the_batch_is_always_the_same_and_of_the_given_size(trained, capsys):
+    outputs = [diagnosed(capsys, trained / "model.keras", *size) for size in ([], ["--batch-size", 128], ["--batch-size", 64])]
     assert outputs[0] == outputs[1] != outputs[2]
 
 
-def test_json_plot_and_log(run, tmp_path, capsys):
+def test_json_plot_and_log(trained, tmp_path, capsys):
     files = ["--plot", tmp_path / "picture.png", "--log", tmp_path / "logs"]
-    report = json.loads(diagnosed(capsys, run / "model.keras", "--json", *files))
+    report = json.loads(diagnosed(capsys, trained / "model.keras", "--json", *files))
     assert report["verdict"].startswith("healthy") and [layer["kind"] for layer in report["layers"]][1:] == ["Dense"] * 3
     assert (tmp_path / "picture.png").read_bytes()[:4] == b"\x89PNG"
     (events,) = (tmp_path / "logs").iterdir()
     steps = {event.step for event in tf.compat.v1.train.summary_iterator(str(events)) if event.summary.value}
-    assert steps == {json.loads((run / "result.json").read_text())["updates"]}
+    assert steps == {json.loads((trained / "result.json").read_text())["updates"]}
 
 
 def test_an_ill_model_is_told_with_exit_code_0(tmp_path, capsys):
@@ -108,10 +106,10 @@ def test_a_small_data_set_is_taken_whole(tmp_path, capsys):
     assert "--batch-size 9 must be between 1 and the 8" in refused(capsys, "diagnose", path, "--data", data, "--batch-size", 9)
 
 
-def test_what_cannot_be_diagnosed_is_refused_in_one_line(run, tmp_path, capsys):
-    good = str(run / "model.keras")
+def test_what_cannot_be_diagnosed_is_refused_in_one_line(trained, tmp_path, capsys):
+    good = str(trained / "model.keras")
     (tmp_path / "text.keras").write_text("no model")
-    (tmp_path / "cut.keras").write_bytes((run / "model.keras").read_bytes()[:5000])
+    (tmp_path / "cut.keras").write_bytes((trained / "model.keras").read_bytes()[:5000])
     dense = keras.layers.Dense
     a = keras.Input((8, 8, 1))
     flat = keras.layers.Flatten()(a)
@@ -147,9 +145,9 @@ def test_what_cannot_be_diagnosed_is_refused_in_one_line(run, tmp_path, capsys):
         assert sorted(path.name for path in tmp_path.iterdir()) == before
 
 
-def test_without_matplotlib_it_says_what_to_type(run, tmp_path, capsys, monkeypatch):
+def test_without_matplotlib_it_says_what_to_type(trained, tmp_path, capsys, monkeypatch):
     monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
-    assert 'pip install "tfnn[diagnose]"' in refused(capsys, "diagnose", run / "model.keras", "--plot", tmp_path / "a.png")
+    assert 'pip install "tfnn[diagnose]"' in refused(capsys, "diagnose", trained / "model.keras", "--plot", tmp_path / "a.png")
 
 
 def test_an_error_of_keras_is_cut_to_the_line_that_tells(tmp_path, capsys):

@@ -158,8 +158,9 @@ def test_weights_are_those_of_arrays_to_the_bit(both, options):
     kept, left = (trained(data.train, jit_compile=False, **options, **more) for data, more in zip(both, held))
     assert_same(left, kept)
     assert left.told.history == kept.told.history and left.told.traces == 1
-    other = trained(both[1].train, jit_compile=False, **options | {"seed": 6, "shuffle": True})
-    assert not np.array_equal(other.get_weights()[0], left.get_weights()[0])
+    if not options:  # that another order would show
+        other = trained(both[1].train, jit_compile=False, seed=6)
+        assert not np.array_equal(other.get_weights()[0], left.get_weights()[0])
 
 
 @pytest.mark.parametrize("accumulate", [1, 2])

@@ -17,16 +17,21 @@ def draw(shape, seed, steps=()):
     return np.random.RandomState(seed).normal(size=(*steps, *shape)).astype(np.float32)
 
 
+def runs(optimizer, shapes, dtype="float32"):
+    """A weight of each shape after each update, of all of them in one graph; their gradients are given."""
+    weights = [keras.Variable(draw(shape, 8), dtype=dtype) for shape in shapes]
+    optimizer.build(weights)
+    update = tf.function(lambda *gradients: optimizer.apply(list(gradients), weights))
+    paths = [[] for _ in shapes]
+    for gradients in zip(*(draw(shape, 7, (STEPS,)) for shape in shapes)):
+        update(*(tf.constant(g, dtype) for g in gradients))
+        for path, weight in zip(paths, weights):
+            path.append(keras.ops.convert_to_numpy(weight).astype(np.float64))
+    return [np.array(path) for path in paths]
+
+
 def run(optimizer, shape, dtype="float32"):
-    """The weight after each update; its gradients are given."""
-    weight = keras.Variable(draw(shape, 8), dtype=dtype)
-    optimizer.build([weight])
-    update = tf.function(lambda g: optimizer.apply([g], [weight]))
-    path = []
-    for g in draw(shape, 7, (STEPS,)):
-        update(tf.constant(g, dtype))
-        path.append(keras.ops.convert_to_numpy(weight).astype(np.float64))
-    return np.array(path)
+    return runs(optimizer, [shape], dtype)[0]
 
 
 def reference(rule, shape, **numbers):
@@ -162,8 +167,8 @@ def close(a, b):
 
 @pytest.mark.parametrize("cls, options, names, rule, numbers", CASES)
 def test_follows_its_paper(cls, options, names, rule, numbers):
-    for shape in SHAPES:
-        ours = run(cls(**options, **{names[letter]: value for letter, value in numbers.items()}), shape)
+    optimizer = cls(**options, **{names[letter]: value for letter, value in numbers.items()})
+    for shape, ours in zip(SHAPES, runs(optimizer, SHAPES)):
         np.testing.assert_allclose(ours, reference(rule, shape, **numbers), rtol=1e-5, atol=1e-5)
 
 

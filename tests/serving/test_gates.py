@@ -36,6 +36,8 @@ def test_weights_are_stored_once(tmp_path, freeze):
     assert (graph if freeze else variables).stat().st_size > parameters
     assert graph.stat().st_size + variables.stat().st_size < 1.05 * parameters + 120_000  # 100 kB of graphs
     gates.check_size(path, parameters)
+    images = (pictures((4, 8, 8, 1)) / 255).astype(np.float32)
+    np.testing.assert_allclose(Bundle(path).ask("raw", image=images)["probabilities"], model(images), rtol=1e-5)
 
 
 def test_frozen_and_not_frozen_answer_alike(tmp_path):

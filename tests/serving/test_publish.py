@@ -3,6 +3,7 @@
 import os
 import pathlib
 import resource
+import shutil
 import signal
 import subprocess
 import sys
@@ -20,18 +21,23 @@ def everything(folder):
     return {str(path.relative_to(folder)): path.stat().st_mtime_ns for path in folder.rglob("*")}
 
 
+@pytest.fixture(scope="module")
+def first(tmp_path_factory):
+    tfnn.export(classifier(), folder := tmp_path_factory.mktemp("first") / "m")
+    return folder
+
+
 @pytest.fixture
-def published(tmp_path):
+def published(first, tmp_path):
     """A folder with version 1, as every failure must leave it."""
-    tfnn.export(classifier(), tmp_path / "m")
-    return tmp_path / "m"
+    return shutil.copytree(first, tmp_path / "m")
 
 
-def test_what_is_published_is_the_version_and_configuration(published):
-    assert sorted(path.name for path in published.iterdir()) == ["1", "batching.config", "models.config"]
-    inside = {str(path.relative_to(published / "1")) for path in published.glob("1/**/*") if path.is_file()}
-    assert inside == {*manifest.verified(published / "1")["files"], "bundle.json"}
-    assert (published / "1").stat().st_mode & 0o777 == 0o777 & ~publish.umask()
+def test_what_is_published_is_the_version_and_configuration(first):
+    assert sorted(path.name for path in first.iterdir()) == ["1", "batching.config", "models.config"]
+    inside = {str(path.relative_to(first / "1")) for path in first.glob("1/**/*") if path.is_file()}
+    assert inside == {*manifest.verified(first / "1")["files"], "bundle.json"}
+    assert (first / "1").stat().st_mode & 0o777 == 0o777 & ~publish.umask()
 
 
 def test_what_an_operator_set_stays(published):

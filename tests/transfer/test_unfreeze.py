@@ -41,7 +41,7 @@ class Watch(keras.callbacks.Callback):
 
 def test_what_is_trained_already_keeps_its_state_to_the_bit():
     watch, model = Watch(), classifier()
-    unfreeze = Unfreeze({0: 0, 2: 1, 4: "all"})
+    unfreeze = Unfreeze({0: 0, np.int64(2): np.int32(1), 4: "all"})
     history = tfnn.fit(model, X, Y, epochs=6, verbose=0, seed=1, callbacks=[unfreeze, watch])
     assert watch.changed == [[], [], ["C3"], ["C3"], ["C1", "C2", "C3"], ["C1", "C2", "C3"]]
     for ended, begun in zip(watch.after, watch.before[1:]):
