@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import os
 import pathlib
 import shutil
 import signal
@@ -49,7 +50,8 @@ def test_result_and_configuration_are_written(run):
 
 def test_the_printed_predict_command_works(run):
     (command,) = [line for line in run[1].splitlines() if " predict " in line]
-    process = subprocess.run(command, shell=True, check=True, capture_output=True, text=True)
+    quiet = {name: value for name, value in os.environ.items() if name != "TF_CPP_MIN_LOG_LEVEL"}  # the command's own
+    process = subprocess.run(command, shell=True, check=True, capture_output=True, text=True, env=quiet)
     lines = process.stdout.splitlines()
     assert len(lines) == 10 and process.stderr == ""  # nothing of TensorFlow's
     right = sum(line.split()[1] == pathlib.Path(line.split()[0]).stem for line in lines)

@@ -23,7 +23,8 @@ def test_keras_s_arguments_come_first_with_their_defaults(name):
     lacking = set() if has("3.15") else {"input_axes", "output_axes"}
     kept = [parameter for parameter in ours.values() if parameter.kind is not parameter.KEYWORD_ONLY]
     kept = [parameter for parameter in kept if parameter.name not in lacking]
-    assert [str(parameter) for parameter in kept] == [str(parameter) for parameter in theirs.values()]
+    plain = lambda parameters: [str(parameter.replace(annotation=parameter.empty)) for parameter in parameters]
+    assert plain(kept) == plain(theirs.values())
 
 
 @pytest.mark.parametrize("name", [name for name in BOTH if name != "Zeros"])

@@ -270,10 +270,10 @@ def test_bodies_that_are_too_long_compressed_or_badly_cut(served):
         (b"x", {"Content-Encoding": "gzip"}, 415, "compressed bodies are not taken"),
         (binary + bytes(3), {"Inference-Header-Content-Length": str(len(binary))}, 400, "binary_data_size 4"),
         (binary + bytes(5), {"Inference-Header-Content-Length": str(len(binary))}, 400, "1 bytes after the last tensor"),
-        (binary, {"Inference-Header-Content-Length": "99999"}, 400, "no length"),
-        (binary, {"Inference-Header-Content-Length": "-1"}, 400, "no length"),
-        (binary, {"Inference-Header-Content-Length": "x"}, 400, "no length"),
-        (binary, {"Inference-Header-Content-Length": "9" * 5000}, 400, "no length"),
+        (binary, {"Inference-Header-Content-Length": "99999"}, 400, "must be a number of bytes, at most"),
+        (binary, {"Inference-Header-Content-Length": "-1"}, 400, "must be a number of bytes, at most"),
+        (binary, {"Inference-Header-Content-Length": "x"}, 400, "must be a number of bytes, at most"),
+        (binary, {"Inference-Header-Content-Length": "9" * 5000}, 400, "must be a number of bytes, at most"),
         (b'{"inputs": 3}1', {"Inference-Header-Content-Length": "13"}, 400, "1 bytes after"),
     ):
         answer = served.infer(body, headers=headers)
