@@ -18,7 +18,8 @@ from PIL import Image
 import tfnn
 from tests.transfer import bodies
 
-INSIDE = {"checks", "cli", "files", "internals", "locks", "means", "startup", "taps"}  # modules that users of the package do not meet
+# Modules that users of the package do not meet.
+INSIDE = {"checks", "cli", "files", "internals", "locks", "means", "startup", "taps"}
 ROOMS = [tfnn, *(room for name, room in sorted(vars(tfnn).items()) if inspect.ismodule(room) and name not in INSIDE)]
 
 DOWNLOADS = "downloads the data set"
