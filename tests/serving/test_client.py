@@ -25,6 +25,8 @@ def client(tmp_path_factory):
         pytest.skip("this TensorFlow ships no C API")
     program = tmp_path_factory.mktemp("client") / "client"
     linked = [*(f"-l:{name}" for name in LIBRARIES), f"-Wl,-rpath,{folder}"]
+    if shutil.which("ld.gold"):  # a library of a gigabyte takes others long
+        linked.append("-fuse-ld=gold")
     command = [compiler, "-O1", "-Wall", "-Wextra", str(SOURCE), f"-I{folder / 'include'}", f"-L{folder}", *linked]
     subprocess.run([*command, "-o", str(program)], check=True, capture_output=True, text=True)
     return program
