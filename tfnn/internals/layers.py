@@ -35,3 +35,11 @@ def mask_of(tensor):
 def logits_of(tensor):
     """From what an activation made a tensor, where losses look. Keras 3.12 to 3.15; the tensor without `_keras_logits`."""
     return getattr(tensor, "_keras_logits", tensor)
+
+
+def with_marks_of(tensor, other):
+    """`other`, with all that Keras hung on `tensor`: its mask, its logits. Keras 3.12 to 3.15, which calls them `_keras_*`."""
+    for name, value in vars(tensor).items():
+        if name.startswith("_keras_"):
+            setattr(other, name, value)
+    return other

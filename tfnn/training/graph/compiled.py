@@ -8,7 +8,7 @@ import tensorflow as tf
 
 from tfnn import controls
 from tfnn.internals import compiled
-from tfnn.internals.layers import layers_of, mask_of, takes_training
+from tfnn.internals.layers import layers_of, mask_of, takes_training, with_marks_of
 from tfnn.internals.optimizers import rate_in, replaced_rate, without_all_reduce
 from tfnn.optimizers.nested import optimizers_of
 
@@ -249,5 +249,8 @@ def masked(y_pred):
 
 
 def forget_batch_size(tensor):
-    """Keras weights the losses of several outputs by the batch size where that is static, and else counts each batch once."""
-    return tf.raw_ops.PlaceholderWithDefault(input=tensor, shape=[None, *tensor.shape[1:]])
+    """Keras weights the losses of several outputs by the batch size where that is static, and else counts each batch once.
+
+    A mask and the logits that Keras hangs on an output, and its losses read there, stay with it.
+    """
+    return with_marks_of(tensor, tf.raw_ops.PlaceholderWithDefault(input=tensor, shape=[None, *tensor.shape[1:]]))
