@@ -152,3 +152,57 @@ def test_a_rate_that_is_too_high_is_said(xy):
     model = network(rate=1e30)
     with pytest.raises(NonFiniteError, match="lower the learning rate, or give the optimizer a clipnorm"):
         fit(model, x=X, y=Y, epochs=5)
+
+
+class Rule(keras.optimizers.SGD):
+    """A rule of the user's own, whose steps nothing bounds: it divides by what may be 0."""
+
+    def update_step(self, gradient, variable, learning_rate):
+        self.assign_sub(variable, learning_rate * gradient / keras.ops.cast(self.iterations < 2, gradient.dtype))
+
+
+UNBOUNDED = {  # optimizer, update in which a weight becomes infinite though loss and gradients are finite
+    "the rate": (lambda: tfnn.optimizers.SGD(keras.optimizers.schedules.PiecewiseConstantDecay([1], [1e-5, 3e38])), 2),
+    "a rule of the user's own": (lambda: Rule(0.1), 2),
+    "0 / 0": (lambda: keras.optimizers.Adam(0.1, epsilon=0.0), 0),
+}
+
+
+@pytest.mark.parametrize("source", ["arrays", "tf.data"])
+@pytest.mark.parametrize("kind", UNBOUNDED)
+def test_finite_gradients_that_make_a_weight_infinite_are_undone(kind, source):
+    """Nothing is copied before an update of which that is sure not to happen, so here it has to be foreseen."""
+    (optimizer, update), (model, before) = UNBOUNDED[kind], (network(), network())
+    x = np.hstack([X[:, :-1], np.zeros((len(X), 1), "float32")])  # a weight without gradient
+    for one in model, before:
+        one.compile(optimizer(), "sparse_categorical_crossentropy", loss_weights=1e3)
+    data = {
+        "arrays": {"x": x, "y": Y, "batch_size": 10},
+        "tf.data": {"x": tf.data.Dataset.from_tensor_slices((x, Y)).batch(10)},
+    }
+    with pytest.raises(NonFiniteError) as caught:
+        fit(model, **data[source])
+    assert caught.value.update == update
+    fit(before, x=x[: 10 * update or 10], y=Y[: 10 * update or 10], batch_size=10, epochs=min(update, 1))
+    for a, b in zip(model.get_weights(), before.get_weights(), strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+class Moving(keras.layers.Layer):
+    """Its forward pass moves a variable that no list of Keras's holds."""
+
+    def __init__(self):
+        super().__init__()
+        self.hidden = {"seen": [tf.Variable(0.0, trainable=False)]}
+
+    def call(self, x):
+        self.hidden["seen"][0].assign_add(1.0)
+        return x
+
+
+def test_what_a_forward_pass_changed_is_undone_wherever_it_is_kept():
+    moving = Moving()
+    model = keras.Sequential([keras.Input((6,)), moving, keras.layers.Dense(3, "softmax")])
+    model.compile("sgd", "sparse_categorical_crossentropy")
+    fit(model, **SOURCES["arrays"](), nonfinite="skip")
+    assert float(moving.hidden["seen"][0]) == 5  # of 6 updates

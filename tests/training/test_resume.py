@@ -24,7 +24,6 @@ from tfnn.training.loop.sigterm import heeding_sigterm
 from tfnn.training.resume import checkpoint
 
 ROOT = pathlib.Path(__file__).parents[2]
-ROOT = pathlib.Path(__file__).parents[2]
 ROWS, BATCH, EPOCHS = 80, 32, 2  # 3 updates an epoch, the last a smaller one
 
 
@@ -111,6 +110,89 @@ def test_a_run_stopped_at_any_hook_goes_on_to_the_same_bits(tmp_path):
         with pytest.raises(Stopped, match=hook):
             fit(tmp_path / str(at), StopAt(at))
         assert_same(fit(tmp_path / str(at)), whole)
+
+
+class Scattered(keras.Model):
+    """Its training step keeps state where no list of Keras's finds it."""
+
+    def __init__(self):
+        super().__init__()
+        keras.utils.set_random_seed(3)
+        self.body, self.head = keras.layers.Dense(4, "relu"), keras.Sequential([keras.Input((4,)), keras.layers.Dense(3)])
+        self.rules = {"body": [tfnn.optimizers.Adam(0.01)], "head": keras.optimizers.Adam(0.01)}
+        self.noise, self.kept = [tf.random.Generator.from_seed(5)], {"mean": [tf.Variable(0.0, trainable=False)]}
+        self(np.zeros((1, 6), "float32"))
+
+    def call(self, x):
+        return self.head(self.body(x))
+
+    def train_step(self, batch):
+        x, y = batch
+        with tf.GradientTape() as tape:
+            outputs = self(x + 0.1 * self.noise[0].normal(tf.shape(x)))
+            loss = tf.reduce_mean(keras.losses.sparse_categorical_crossentropy(y, outputs, from_logits=True))
+            scaled = loss * (1 + self.kept["mean"][0])
+        self.kept["mean"][0].assign(0.9 * self.kept["mean"][0] + 0.1 * loss)
+        weights = [self.body.trainable_variables, self.head.trainable_variables]
+        for optimizer, gradients, part in zip(
+            [self.rules["body"][0], self.rules["head"]], tape.gradient(scaled, weights), weights
+        ):
+            optimizer.apply(gradients, part)
+        return {"loss": loss}
+
+
+def remembering():
+    """A stateful RNN, and a loss with a state of its own, under `compile`'s step."""
+    keras.utils.set_random_seed(3)
+    layers, seen = keras.layers, {"calls": [tf.Variable(1.0, trainable=False)]}
+    hidden = [layers.Reshape((3, 2)), layers.GRU(4, stateful=True)]
+    model = keras.Sequential([keras.Input(batch_shape=(16, 6)), *hidden, layers.Dense(3, "softmax")])
+
+    def loss(y, outputs):
+        seen["calls"][0].assign_add(1.0)
+        return keras.losses.sparse_categorical_crossentropy(y, outputs) * seen["calls"][0]
+
+    model.compile("sgd", loss)
+    return model
+
+
+def scattered():
+    model = Scattered()
+    model.compile()
+    return model
+
+
+@pytest.mark.parametrize("build", [scattered, remembering])
+def test_state_goes_on_wherever_it_is_kept(build, tmp_path):
+    how = dict(batch_size=16, validation_data=None, monitor="loss")  # 5 updates an epoch
+    whole = fit(model=build(), **how)
+    with pytest.raises(Stopped):
+        fit(tmp_path, StopAt(4), model=build(), **how)
+    assert_same(fit(tmp_path, model=build(), **how), whole)
+
+
+class Noisy(keras.layers.Layer):
+    def call(self, x):
+        return x + tf.random.normal(tf.shape(x))
+
+
+class Counting(keras.layers.Layer):
+    def __init__(self):
+        super().__init__()
+        self.table = tf.lookup.experimental.MutableHashTable(tf.int64, tf.int64, 0)
+
+    def call(self, x):
+        self.table.insert(tf.zeros([1], tf.int64), tf.ones([1], tf.int64))
+        return x
+
+
+@pytest.mark.parametrize("layer, what", [(Noisy, "the state of .*normal"), (Counting, "what .*insert.* changes")])
+def test_state_that_no_checkpoint_can_hold_is_refused_by_name(layer, what, tmp_path):
+    model = keras.Sequential([keras.Input((6,)), layer(), keras.layers.Dense(3, "softmax")])
+    model.compile("sgd", "sparse_categorical_crossentropy")
+    with pytest.raises(ValueError, match=f"a checkpoint cannot hold {what}"):
+        fit(tmp_path / "a", model=model)
+    fit(model=model)
 
 
 # name: a function that makes (callbacks, arguments of `fit`) anew

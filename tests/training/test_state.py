@@ -9,6 +9,7 @@ import tfnn
 from tests.needs import MULTI_OPTIMIZER
 from tfnn.internals.callbacks import FIELDS
 from tfnn.training.graph.compiled import Compiled
+from tfnn.training.graph.variables import variables_of
 from tfnn.training.resume import callback_state, checkpoint
 from tfnn.training.resume.fingerprint import differences, digest, fingerprint
 from tfnn.training.resume.state import capture, restore
@@ -219,9 +220,9 @@ def test_layers_of_augmentation_belong_to_the_state():
     model = compiled(keras.optimizers.SGD(0.01))
     flip, cut = keras.layers.RandomFlip(), lambda x: x
     flip(X, training=True)
-    state = capture(model, augmentation=(flip, cut))
+    state = capture(model, variables=lambda: variables_of(model, (flip, cut)))
     after = flip(X, training=True)
-    restore(model, [], *state, augmentation=(flip, cut))
+    restore(model, [], *state, variables=lambda: variables_of(model, (flip, cut)))
     np.testing.assert_array_equal(flip(X, training=True), after)
 
 

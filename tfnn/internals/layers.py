@@ -38,8 +38,8 @@ def logits_of(tensor):
 
 
 def with_marks_of(tensor, other):
-    """`other`, with all that Keras hung on `tensor`: its mask, its logits. Keras 3.12 to 3.15, which calls them `_keras_*`."""
-    for name, value in vars(tensor).items():
-        if name.startswith("_keras_"):
-            setattr(other, name, value)
+    """`other`, with the mask and the logits that Keras hung on `tensor`. Keras 3.12 to 3.15; without what is missing."""
+    for mark in "_keras_mask", "_keras_logits":
+        if hasattr(tensor, mark):
+            setattr(other, mark, getattr(tensor, mark))
     return other

@@ -38,6 +38,41 @@ def traces_of(function):
     return list(getattr(function, "_list_all_concrete_functions", list)())
 
 
+def changed_resources(function):
+    """[(handle, operation)] of what a concrete function changes outside itself: the first operation that may change it.
+
+    TensorFlow 2.20 and 2.21, from what automatic control dependencies rest on; raises without it.
+    """
+    changing = imported("tensorflow.python.framework.auto_control_deps_utils", "get_read_write_resource_inputs")
+    outside = {id(inner): outer for outer, inner in function.graph.captures if inner.dtype == tf.resource}
+    found = {}
+    for operation in function.graph.get_operations():
+        for inner in changing(operation)[1]:
+            if id(inner) in outside:
+                found.setdefault(id(inner), (outside[id(inner)], operation))
+    return list(found.values())
+
+
+def variable_behind(handle):
+    """(dtype, shape) of the variable that a handle leads to; None for a table or an iterator. TensorFlow 2.20 and 2.21."""
+    held = getattr(handle, "_handle_data", None)
+    if held is None or not held.is_set or not held.shape_and_type:
+        return None
+    told = held.shape_and_type[0]
+    return tf.as_dtype(told.dtype), tf.TensorShape(told.shape)
+
+
+def draws_from_state(function):
+    """The names of operations that draw random numbers from a state of their own, which nothing can save or set.
+
+    They have a seed and are stateful, as those behind `tf.random.normal`. TensorFlow 2.20 and 2.21; else raises.
+    """
+    definition = imported("tensorflow.python.framework.op_def_registry", "get")
+    graph = function.graph.as_graph_def()
+    nodes = [*graph.node, *(node for inside in graph.library.function for node in inside.node_def)]
+    return [node.name for node in nodes if "seed2" in node.attr and getattr(definition(node.op), "is_stateful", False)]
+
+
 def gpu_memory():
     """Bytes that TensorFlow may take of the first GPU. TensorFlow 2.20 and 2.21; raises without `device_lib`."""
     devices = imported("tensorflow.python.client.device_lib", "list_local_devices")()

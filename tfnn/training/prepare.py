@@ -56,18 +56,13 @@ def assembled(request, data, callbacks):
         restore_weights(request.model, resumed.arrays)  # features are those of the weights that the run goes on with
     phase = phases.make()
     check_labels(phase.graph.compiled, data)
+    if targets or resumed:
+        phase.graph.trace_step(phase.source.batch_spec)
+        phase.graph.check_resumable()
     if resumed:
-        phase.graph.build_own_step(data.source.batch_spec)
         same()
     progress, profile = Progress(), Profile(request.profile, callbacks.callbacks)
-    saver = Saver(
-        *(progress, request.model, callbacks, phase.graph.controls),
-        targets=targets,
-        augmentation=request.augmentation,
-        settings=settings,
-        work=work,
-        resumed=resumed,
-    )
+    saver = Saver(progress, phase.graph, callbacks, targets=targets, settings=settings, work=work, resumed=resumed)
     return Run(request, data, phases, phase, callbacks=callbacks, progress=progress, saver=saver, profile=profile)
 
 

@@ -34,19 +34,19 @@ class ArrayGraph(TrainingGraph):
         super().__init__(model, key, controls)
         tpu = isinstance(self.strategy, tf.distribute.TPUStrategy)
         self.static, self.static_tail = (key.jit.on or tpu) and not self.eager, key.jit.tail or tpu
+        self.undoes_calls = self.static or self.eager
         self.static_updates = self.function(self.updates_of_static_batches, key.jit.on)
         self.traced_step = self.function(self.part if key.accumulates else self.single)
         self.found = weakref.WeakKeyDictionary()  # {source: {(size, tail): its trace}}
 
     def advance(self, source, limit, fresh):
-        """Up to `limit` updates from where `source` stands, which moves on where all went well. Gives (updates, `Result`)."""
+        """Up to `limit` updates from where `source` stands, which moves on, to one that went wrong: (updates, `Result`)."""
         size = self.size_of_batches
         tail = (source.rows - source.place) % size if size and self.static_tail else None
         reading = Reading(source.data, source.order, tf.constant(source.passes))
         now = tf.constant(source.place), tf.constant(limit), tf.constant(fresh)
         result = self.trace_for(source, size, tail)(reading, *now, size, tail)
-        if result.good:
-            source.place = int(result.place)
+        source.place = int(result.place)
         return int(result.updates), result
 
     def trace_for(self, source, size, tail):
@@ -80,13 +80,14 @@ class ArrayGraph(TrainingGraph):
         `tail` examples are left where no more whole batches are: of all rows, unless the size has changed in this pass. None
         leaves them to the body of dynamic shape.
         """
-        logs = self.first_logs(batch_of(spec_of(reading.data)))  # which makes the metrics
-        begin = place, tf.constant(0), tf.constant(True), logs
+        self.trace_step(batch_of(spec_of(reading.data)))  # which makes the metrics
+        begin = place, tf.constant(0), tf.constant(True), self.first_logs(batch_of(spec_of(reading.data)))
         reset_metrics(self.compiled.model, fresh)
         if size is None:
             size = self.controls.size.value() if self.key.rebatches else self.micro_batch
 
         def updates():
+            """(Whether all is well, the state after the updates)."""
             state = begin
             if self.static:
                 state = self.static_updates(reading, limit, state, size, tail)
@@ -94,7 +95,8 @@ class ArrayGraph(TrainingGraph):
                 state = self.updates_of_any_size(reading, limit, state, size)
             return state[2], state
 
-        good, (place, updates, _, logs) = self.undone_where_bad(updates)
+        good, (at, updates, _, logs) = self.undone_where_bad(updates) if self.undoes_calls else updates()
+        place = tf.where(good, at, place) if self.undoes_calls else at
         return self.results(place, updates, good, place >= tf.shape(reading.order)[0], logs)
 
     @property
@@ -128,7 +130,7 @@ class ArrayGraph(TrainingGraph):
     def step_for(self, data):
         """What a body calls on a batch, an update or a part of one. Several bodies share one trace for all sizes."""
         if not self.static:
-            return self.part if self.key.accumulates else self.single
+            return self.part if self.key.accumulates else self.single if self.undoes_calls else self.guarded_single
         total = [tf.nest.map_structure(lambda a: tf.TensorSpec(a.shape, a.dtype), self.zeros())] if self.key.accumulates else []
         return self.traced_step.get_concrete_function(*total, batch_of(spec_of(data)), KEY)
 
@@ -145,9 +147,8 @@ class ArrayGraph(TrainingGraph):
         """A body of the loop over updates: one batch of `size` examples."""
 
         def update(at, updates, good, logs):
-            told = step(*batch(at, size))
-            self.controls.examples.assign_add(tf.cast(size, tf.int64))  # after the update, which a schedule dates by it
-            return at + size, updates + 1, *told
+            good, logs = step(*batch(at, size))
+            return self.moved(at, at + size, good), updates + 1, good, logs
 
         return update
 
@@ -156,11 +157,21 @@ class ArrayGraph(TrainingGraph):
 
         def update(at, updates, good, logs):
             end = tf.minimum(at + self.controls.accumulation * size, rows)
-            good = self.apply(parts(self.zeros(), at, end))
-            self.controls.examples.assign_add(tf.cast(end - at, tf.int64))
-            return end, updates + 1, good, logs
+            before = [] if self.undoes_calls else self.before_update()
+            total = parts(self.zeros(), at, end)
+            good = self.update_with(total) if self.undoes_calls else self.guarded_update(total, before)
+            return self.moved(at, end, good), updates + 1, good, logs
 
         return update
+
+    def moved(self, at, end, good):
+        """Where the next update begins, after one with the examples `at` to `end`: there again if it was undone.
+
+        Examples are counted after the update, which a schedule dates by their number.
+        """
+        end = tf.where(good, end, at)
+        self.controls.examples.assign_add(tf.cast(end - at, tf.int64))
+        return end
 
 
 def going(rows, limit, ahead):

@@ -177,6 +177,12 @@ class Compiled:
         with self.learning_rate_of(run):
             return tf.cast(tf.convert_to_tensor(optimizers_of(self.optimizer)[0].learning_rate), tf.float32)
 
+    def largest_rate(self, run):
+        """The largest of all optimizers' rates in the next update, float32."""
+        with self.learning_rate_of(run):
+            rates = [optimizer.learning_rate for optimizer in optimizers_of(self.optimizer)]
+            return tf.reduce_max([tf.abs(tf.cast(tf.convert_to_tensor(rate), tf.float32)) for rate in rates])
+
     def apply(self, gradients, run):
         with self.learning_rate_of(run):
             self.optimizer.apply(gradients, self.weights)

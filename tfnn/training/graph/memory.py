@@ -73,7 +73,7 @@ class Memory:
         key = seed, passes, tf.TensorSpec([size], tf.int32)
         if self.graph.compiled.own_step:
             return living_bytes(self.graph.traced_own_step.get_concrete_function(batch, key).graph, size)
-        return living_bytes(self.graph.examined.get_concrete_function(None, batch, key).graph, size)
+        return living_bytes(self.graph.traced_part.get_concrete_function(None, batch, key).graph, size)
 
 
 def living_bytes(graph, batch_size):

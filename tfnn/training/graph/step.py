@@ -11,9 +11,13 @@ import tensorflow as tf
 
 from tfnn import random
 from tfnn.controls import Facts
+from tfnn.optimizers.nested import optimizers_of
 from tfnn.training.graph.augmentation import augmented
 from tfnn.training.graph.compiled import masked
+from tfnn.training.graph.xla import own_code
 from tfnn.training.source.batches import examples
+
+LARGEST_STEP = 1e15
 
 
 class Total(NamedTuple):
@@ -103,6 +107,30 @@ class Step:
             gradients = [g / tf.cast(total.weight, g.dtype) for g in gradients]
         self.measure(total, gradients)
         self.compiled.apply([g if reached else None for g, reached in zip(gradients, self.reached)], self.controls)
+
+    @functools.cached_property
+    def is_bounded(self):
+        """Whether `is_safe` can rule out that an update makes a weight infinite: for the rules of Keras and tfnn.
+
+        Their steps are at most the rate times a factor that neither grows with the weights nor divides by 0. A rule, or a
+        constraint, of the user's own may do anything, and half precision overflows early.
+        """
+        weights, optimizers = self.compiled.weights, optimizers_of(self.compiled.optimizer)
+        known = [*optimizers, *(weight.constraint for weight in weights if getattr(weight, "constraint", None) is not None)]
+        full = all(keras.backend.standardize_dtype(weight.dtype) in ("float32", "float64", "bfloat16") for weight in weights)
+        with tf.init_scope():
+            divides = all(float(getattr(rule, "epsilon", 1.0)) > 0 for rule in optimizers)
+        return full and divides and not any(own_code(part) for part in [self.compiled.optimizer, *known])
+
+    def is_safe(self, total):
+        """Whether the gradients, and the step that the rate makes of them, are far from what float32 cannot hold.
+
+        A finite Σ g² means that each |g| is below 2e19, so that rules which square it do not overflow; the step is then below
+        `LARGEST_STEP`, so that it takes 1e23 of them to make a weight infinite.
+        """
+        values = [tf.convert_to_tensor(getattr(gradient, "values", gradient)) for gradient in total.gradients]
+        squares = tf.reduce_sum([0.0, *(tf.cast(tf.nn.l2_loss(value), tf.float32) for value in values)])
+        return self.compiled.largest_rate(self.controls) * tf.sqrt(squares) < LARGEST_STEP
 
     def measure(self, total, gradients):
         """Has each probe measure the update that is about to be made, where it is its turn."""

@@ -50,11 +50,7 @@ class StreamGraph(TrainingGraph):
 
     static = False
     size_of_batches = None
-
-    def __init__(self, model, key, controls=None):
-        super().__init__(model, key, controls)
-        of_its_own = lambda call: self.function(call, True) if key.jit.on else call  # a function inside another costs a trace
-        self.call_single, self.call_part = of_its_own(self.single), of_its_own(self.part)
+    compiles_steps = True
 
     def advance(self, source, limit, fresh):
         """Up to `limit` updates from where `source` stands, which moves on: over an update that went wrong, too.
@@ -76,7 +72,9 @@ class StreamGraph(TrainingGraph):
 
     def run(self, iterator, place, limit, passes, fresh, order=None):
         """Up to `limit` updates; `place` is how many batches and examples of pass number `passes` were read before."""
-        logs = self.first_logs(without_optionals(iterator.element_spec))
+        spec = without_optionals(iterator.element_spec)
+        self.trace_step(spec)
+        logs = self.first_logs(spec)
         reset_metrics(self.compiled.model, fresh)
         reading = Reading(iterator, order, self.controls.seed.value(), passes)
         update = self.summed if self.key.accumulates else self.joined if self.key.rebatches else self.of_one_batch
@@ -90,7 +88,7 @@ class StreamGraph(TrainingGraph):
 
     def of_one_batch(self, reading, before):
         def train(batch, place, element):
-            good, logs = self.step_on(batch, reading.key(before.place, place))
+            good, logs = self.guarded_single(batch, reading.key(before.place, place))
             self.count_examples(before.place, place, reading)
             return Carry(place, before.updates + 1, good, tf.constant(False), logs, element)
 
@@ -112,7 +110,7 @@ class StreamGraph(TrainingGraph):
 
         def train():
             batch = tf.nest.pack_sequence_as(spec, [array.concat() for array in parts])
-            good, logs = self.step_on(batch, reading.key(before.place, place))
+            good, logs = self.guarded_single(batch, reading.key(before.place, place))
             self.count_examples(before.place, place, reading)
             return before.updates + 1, good, logs
 
@@ -123,23 +121,16 @@ class StreamGraph(TrainingGraph):
         """With the sum of the gradients of several batches."""
 
         def add(parts, place, ended, total, last):
-            sum_with = lambda batch, after: self.call_part(total, batch, reading.key(place, after))
+            sum_with = lambda batch, after: self.part(total, batch, reading.key(place, after))
             found = lambda batch, after, element: (parts + 1, after, tf.constant(False), sum_with(batch, after), element)
             return reading.read(place, found, lambda: (parts, place, tf.constant(True), total, last))
 
-        def group():
-            more = lambda parts, place, ended, total, last: (parts < self.controls.accumulation) & ~ended & total.good
-            state = tf.constant(0), before.place, before.ended, self.zeros(), before.last
-            parts, place, ended, total, last = loop(more, add, state)
-            good = tf.cond(parts > 0, lambda: self.apply(total), lambda: tf.constant(True))
-            return good, (place, before.updates + tf.cast(parts > 0, tf.int32), ended, last)
-
-        good, (place, updates, ended, last) = self.undone_where_bad(group)
+        more = lambda parts, place, ended, total, last: (parts < self.controls.accumulation) & ~ended & self.heeded(total.good)
+        kept, state = self.before_update(), (tf.constant(0), before.place, before.ended, self.zeros(), before.last)
+        parts, place, ended, total, last = loop(more, add, state)
+        good = tf.cond(parts > 0, lambda: self.guarded_update(total, kept), lambda: tf.constant(True))
         self.count_examples(before.place, place, reading)
-        return Carry(place, updates, good, ended, before.logs, last)
-
-    def step_on(self, batch, key):
-        return self.undone_where_bad(lambda: self.call_single(batch, key))
+        return Carry(place, before.updates + tf.cast(parts > 0, tf.int32), good, ended, before.logs, last)
 
     def count_examples(self, before, after, reading):
         """Counts the examples of an update: whole batches, unless it is known how many examples a pass has."""

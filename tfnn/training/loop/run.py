@@ -145,6 +145,7 @@ class Run:
             phase.source.go_on_from(before)  # epochs that are no passes go on where the last one ended
         self.tell(phase.line)
         self.enter(phase)
+        self.saver.enter(phase.graph)
 
     def begin_pass(self):
         """An epoch is a pass over the data; or `steps` updates, which go on where the last epoch ended."""
@@ -236,11 +237,11 @@ class Run:
         self.progress.step, self.progress.updates = self.progress.step + updates, self.progress.updates + updates
 
     def went_wrong(self, updates, result):
-        """After a call that was undone: it is made again up to the update in which a number went wrong.
+        """After a call in whose last update a number went wrong, which was undone.
 
-        A stream cannot be read again; there only that update was undone, and the run stands behind it.
+        Where the whole call was undone, it is made again up to there.
         """
-        if result.last is None and updates > 1:
+        if self.graph.undoes_calls and updates > 1:
             return self.piece(updates - 1)
         self.count(updates - 1)
         found = self.graph.diagnosis(self.source, result)

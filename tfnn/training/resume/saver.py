@@ -44,9 +44,9 @@ class Saver:
 
     Args:
         progress: the `Progress` of the run.
-        model, callbacks, controls: of the run, a `keras.callbacks.CallbackList` and the `tfnn.controls.Controls`.
+        graph: the `TrainingGraph` of its first phase.
+        callbacks: of the run, a `keras.callbacks.CallbackList`.
         targets: the callbacks that say when to save, and where.
-        augmentation: the layers of `fit(augment=...)`, whose state is no part of the model.
         settings: what must be the same for the run to go on, by name, as JSON holds it.
         work: by which it was decided what XLA compiles; a run that goes on decides by it, too, whatever is left to do.
         resumed: the `Saved` that the run goes on from, or None.
@@ -55,9 +55,10 @@ class Saver:
         ValueError: for a directory that holds another run's checkpoints, or other things.
     """
 
-    def __init__(self, progress, model, callbacks, controls, *, targets, augmentation, settings, work, resumed):
-        self.progress, self.model, self.callbacks, self.controls = progress, model, callbacks.callbacks, controls
-        self.targets, self.augmentation, self.resumed = targets, augmentation, resumed
+    def __init__(self, progress, graph, callbacks, *, targets, settings, work, resumed):
+        self.progress, self.graphs, self.callbacks = progress, [graph], callbacks.callbacks
+        self.model, self.controls = graph.compiled.model, graph.controls
+        self.targets, self.resumed = targets, resumed
         self.fixed = {"settings": settings, "plan": list(work)}
         for target in targets:
             held = checkpoint.names(target.directory)
@@ -67,6 +68,15 @@ class Saver:
                     f" resume={str(target.directory)!r}, or give another directory"
                 )
             checkpoint.make(target.directory)
+
+    def enter(self, graph):
+        """Takes note of the graph of a further phase."""
+        self.graphs.append(graph)
+
+    def variables(self):
+        """{name: variable} of all that the updates of the run read and change, wherever it is kept."""
+        hidden = {id(variable.handle): variable for graph in self.graphs for variable in graph.hidden()}
+        return self.graphs[-1].state() | {f"hidden/{index}": variable for index, variable in enumerate(hidden.values())}
 
     def updates_until_due(self):
         """After how many updates the next checkpoint is due; a large number where none is."""
@@ -84,7 +94,7 @@ class Saver:
                 checkpoint.prune(path, target.max_to_keep, kept)
 
     def captured(self, source, epoch_end):
-        arrays, meta = state.capture(self.model, self.callbacks, self.augmentation)
+        arrays, meta = state.capture(self.model, self.callbacks, self.variables)
         numbers = self.progress.numbers()
         if epoch_end:
             numbers |= {"epoch": self.progress.epoch + 1, "step": 0}
@@ -105,7 +115,7 @@ class Saver:
         are let go with the last time.
         """
         trainer, progress = self.resumed.trainer, self.progress
-        state.restore(self.model, self.callbacks, self.resumed.arrays, self.resumed.meta, self.augmentation)
+        state.restore(self.model, self.callbacks, self.resumed.arrays, self.resumed.meta, self.variables)
         for name in progress.numbers():
             setattr(progress, name, trainer[name])
         progress.batch_sizes = list(progress.batch_sizes)  # the checkpoint's own stays as it was read

@@ -4,7 +4,6 @@ Variables go by their place, not by their layer's name, which Keras counts up: d
 built again. Keras leaves the state of seed generators out of what it saves; here it is kept.
 """
 
-import numpy as np
 import tensorflow as tf
 
 from tfnn.controls import TellingOptimizer
@@ -19,18 +18,18 @@ from tfnn.training.resume.fingerprint import fingerprint
 GLOBAL = "seeds/global"  # of layers that draw without a seed of their own; Keras has no public name for it
 
 
-def capture(model, callbacks=(), augmentation=()):
+def capture(model, callbacks=(), variables=None):
     """(arrays, meta) of a run between two updates.
 
     Args:
         model: compiled and built, with its loss and metrics.
         callbacks: in the run's order. `tfnn.training.resume.callback_state` says what is kept of which.
-        augmentation: the layers of `fit(augment=...)`, whose state is no part of the model.
+        variables: a function that gives {name: variable} of all that an update reads and changes; None asks the model.
 
     Raises:
         ValueError: for a callback whose `get_state()` gives what cannot be kept.
     """
-    arrays = {name: variable.numpy() for name, variable in variables_of(model, augmentation).items()}
+    arrays = {name: variable.numpy() for name, variable in (variables() if variables else variables_of(model)).items()}
     generator = global_seeds()
     if generator is not None:
         arrays[GLOBAL] = generator.state.numpy()
@@ -43,7 +42,7 @@ def capture(model, callbacks=(), augmentation=()):
     return arrays, meta
 
 
-def restore(model, callbacks, arrays, meta, augmentation=()):
+def restore(model, callbacks, arrays, meta, variables=None):
     """Sets the run to what `capture` gave. After `on_train_begin`, in which Keras's callbacks reset themselves.
 
     An optimizer that is not built, or for fewer weights, is built for those that it had. Nothing changes on an error.
@@ -55,7 +54,7 @@ def restore(model, callbacks, arrays, meta, augmentation=()):
         if name in optimizers(model):
             build_optimizer(optimizers(model)[name], [model.weights[place] for place in places if place < len(model.weights)])
             set_clocks(optimizers(model)[name], name, model.weights, arrays)
-    variables = variables_of(model, augmentation)
+    variables = variables() if variables else variables_of(model)
     held = {name: array for name, array in arrays.items() if name != GLOBAL and not name.startswith("callbacks/")}
     for name in sorted(held.keys() | variables.keys()):
         ours = form(variables[name]) if name in variables else "none"
@@ -79,11 +78,7 @@ def restore_weights(model, arrays):
 
 
 def form(variable):
-    return f"{np.dtype(dtype_of(variable)).name} {tuple(variable.shape)}"
-
-
-def dtype_of(variable):
-    return variable.dtype.as_numpy_dtype if isinstance(variable, tf.Variable) else variable.dtype
+    return f"{tf.as_dtype(variable.dtype).name} {tuple(variable.shape)}"
 
 
 # Optimizers ----------------------------------------------------------------------------------------------------------
