@@ -395,14 +395,52 @@ def test_gradient_reaches_an_embedding_sparsely_and_accumulated():
     np.testing.assert_allclose(*results, rtol=1e-5, atol=1e-6)
 
 
-def test_a_masked_output_is_refused_under_growth():
-    x, y = np.random.RandomState(0).randint(0, 9, (60, 4)), np.zeros((60, 4), int)
-    embed = keras.layers.Embedding(9, 3, mask_zero=True)
-    model = keras.Sequential([keras.Input((4,), dtype="int32"), embed, keras.layers.Dense(2, "softmax")])
-    model.compile("sgd", "sparse_categorical_crossentropy")
-    tfnn.fit(model, x, y, 20, verbose=0)
-    with pytest.raises(ValueError, match="not exact for a masked output"):
-        tfnn.fit(model, x, y, 20, verbose=0, callbacks=[BatchSizeScheduler({0: 40})])
+SUMMABLE = {  # the loss; a mask and weights that leave other parts of each micro-batch
+    "a mask": ("sparse_categorical_crossentropy", {"mask_zero": True}),
+    "an ignored class": (keras.losses.SparseCategoricalCrossentropy(ignore_class=0), {}),
+    "both": (keras.losses.SparseCategoricalCrossentropy(ignore_class=0), {"mask_zero": True}),
+    "weights": (keras.losses.SparseCategoricalCrossentropy(reduction="mean_with_sample_weight"), {}),
+}
+
+
+@pytest.mark.parametrize("kind", SUMMABLE)
+def test_what_a_mask_leaves_is_summed_exactly(kind):
+    """Weights and History of four micro-batches are those of the whole batch, whatever is left of each."""
+    random = np.random.RandomState(0)
+    x = np.where(np.arange(6) < random.randint(1, 7, (64, 1)), random.randint(1, 9, (64, 6)), 0)
+    y, weights = random.randint(0, 3, (64, 6)), random.uniform(0.1, 2, (64, 6)).astype("float32")
+    loss, embedding = SUMMABLE[kind]
+    results = []
+    for how in dict(batch_size=32), dict(batch_size=8, accumulate=4):
+        keras.utils.set_random_seed(0)
+        layers = [keras.layers.Embedding(9, 3, **embedding), keras.layers.Dense(3, "softmax", kernel_regularizer="l2")]
+        model = keras.Sequential([keras.Input((6,), dtype="int32"), *layers])
+        model.compile(keras.optimizers.SGD(0.5), loss)
+        history = tfnn.fit(model, x, y, sample_weight=weights, epochs=2, shuffle=False, verbose=0, jit_compile=False, **how)
+        results.append([*weights_of(model), history.history["loss"]])
+    for whole, summed in zip(*results, strict=True):
+        np.testing.assert_allclose(summed, whole, rtol=2e-6, atol=2e-6)
+
+
+def overlap(y, y_pred):
+    """A loss of the user's own over the whole batch."""
+    return 1 - tf.reduce_sum(y * y_pred) / tf.reduce_sum(y + y_pred)
+
+
+@pytest.mark.parametrize("loss", [keras.losses.Dice(), keras.losses.Tversky(), overlap, ["mse", "masked"]])
+def test_a_loss_that_micro_batches_do_not_give_is_refused_by_name(loss):
+    x, y = np.random.RandomState(0).randint(0, 9, (60, 4)), np.ones((60, 4, 2), "float32")
+    inputs = keras.Input((4,), dtype="int32")
+    outputs = keras.layers.Dense(2, "softmax")(keras.layers.Embedding(9, 3, mask_zero=isinstance(loss, list))(inputs))
+    model = keras.Model(inputs, [outputs, outputs] if isinstance(loss, list) else outputs)
+    model.compile("sgd", ["mse", "mae"] if isinstance(loss, list) else loss)
+    labels = [y, y] if isinstance(loss, list) else y
+    tfnn.fit(model, x, labels, batch_size=20, verbose=0)
+    with pytest.raises(
+        ValueError, match="summed, which is exact where the loss is a mean over examples, and .*loss.* mode='rebatch'"
+    ):
+        tfnn.fit(model, x, labels, batch_size=20, verbose=0, callbacks=[BatchSizeScheduler({0: 40})])
+    tfnn.fit(model, x, labels, batch_size=20, verbose=0, callbacks=[BatchSizeScheduler({0: 40}, mode="rebatch")])
 
 
 def test_one_device_strategy(xy):

@@ -22,6 +22,35 @@ def seed_generators_of(layer):
     return list(part(layer, "_seed_generators"))
 
 
+# What Keras and TensorFlow note in a layer or model as it is called, trained or looked at: no call depends on it.
+NOTES = {
+    "_call_context_args",
+    "_called",
+    "_eval_epoch_iterator",
+    "_inbound_nodes",
+    "_initial_epoch",
+    "_lock",
+    "_loss_ids",
+    "_losses",
+    "_losses_override",
+    "_outbound_nodes",
+    "_tracker",
+    "history",
+    "predict_function",
+    "stop_evaluating",
+    "stop_predicting",
+    "stop_training",
+    "test_function",
+    "train_function",
+}
+
+
+def attributes_of(part):
+    """{name: value} of a layer or optimizer, without `NOTES`, as Keras 3.12 to 3.15 make them, and notes of others."""
+    ours = ("_self_", "_saved_model_", "_tfnn_")
+    return {name: value for name, value in vars(part).items() if name not in NOTES and not name.startswith(ours)}
+
+
 def input_shapes_of(model):
     """{argument of `build`: shape} of a model that was called. Keras 3.12 to 3.15; None without `_build_shapes_dict`."""
     return getattr(model, "_build_shapes_dict", None)

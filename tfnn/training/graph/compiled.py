@@ -11,6 +11,9 @@ from tfnn.internals import compiled
 from tfnn.internals.layers import layers_of, mask_of, takes_training, with_marks_of
 from tfnn.internals.optimizers import rate_in, replaced_rate, without_all_reduce
 from tfnn.optimizers.nested import optimizers_of
+from tfnn.training.graph.snapshot import Snapshot
+
+MEANS = "sum_over_batch_size", "mean"
 
 
 class Compiled:
@@ -57,7 +60,7 @@ class Compiled:
 
     def remember(self):
         """Takes the model as it is for what the traces hold."""
-        self.traced = self.settings()
+        self.traced, self.snapshot = self.settings(), Snapshot(self.model, optimizers_of(self.optimizer))
 
     def settings(self):
         """What a trace holds of the model besides numbers: `compile` makes a new loss tracker, freezing changes flags."""
@@ -73,7 +76,12 @@ class Compiled:
     def current(self):
         """Whether the model is still what `build` saw."""
         (objects, flags), (traced, traced_flags) = self.settings(), self.traced
-        return flags == traced_flags and len(objects) == len(traced) and all(a is b for a, b in zip(objects, traced))
+        same = flags == traced_flags and len(objects) == len(traced) and all(a is b for a, b in zip(objects, traced))
+        return same and self.difference() is None
+
+    def difference(self):
+        """In words, which attribute is another than `build` saw, or None."""
+        return self.snapshot.difference(self.model, optimizers_of(self.model.optimizer))
 
     @property
     def trains_the_same(self):
@@ -85,17 +93,16 @@ class Compiled:
         (objects, flags), (traced, traced_flags) = self.settings(), self.traced
         if objects[1] is not traced[1]:
             return "the model was compiled anew"
-        return "a layer was frozen or unfrozen" if flags != traced_flags else "an optimizer, its rate or a regularizer changed"
+        if flags != traced_flags:
+            return "a layer was frozen or unfrozen"
+        return self.difference() or "an optimizer, its rate or a regularizer changed"
 
     def check_summable(self):
         """Refuses what a sum over micro-batches, weighted by examples, would not give exactly."""
         for _, loss in compiled.losses_of(self.model):
             reduction = getattr(loss, "reduction", "sum_over_batch_size")
-            if reduction not in ("sum_over_batch_size", "mean"):
-                raise ValueError(
-                    f"a growing batch sums gradients of micro-batches, which is exact for a loss that is a mean over"
-                    f" examples; loss {loss.name!r} has reduction={reduction!r}: use 'sum_over_batch_size'"
-                )
+            if reduction not in (*MEANS, "mean_with_sample_weight"):
+                raise refusal(f"loss {loss.name!r} has reduction={reduction!r}, use 'sum_over_batch_size'")
 
     def check_accumulates(self, accumulate):
         """Refuses to sum gradients in a training step that cannot be split."""
@@ -154,10 +161,27 @@ class Compiled:
             y_pred = tf.nest.map_structure(forget_batch_size, y_pred)
         return compiled.compute_loss(self.model, x, y, y_pred, sample_weight, training)
 
-    def track(self, loss, rows, y, y_pred, sample_weight):
+    def count_of(self, y, y_pred, sample_weight, rows):
+        """Over how many the loss of a batch is a mean: its examples, `rows`; or what a mask, an ignored class or weights leave.
+
+        Raises:
+            ValueError: for a loss that is no such mean, so that the losses of micro-batches give none of the whole batch.
+        """
+        losses = compiled.losses_of(self.model)
+        counts = {
+            loss.name: count_left(loss, *(at_path(part, path) for part in (y, y_pred, sample_weight))) for path, loss in losses
+        }
+        left = {name: count for name, count in counts.items() if count is not None}
+        if left and len(losses) > 1:
+            raise refusal(f"of several losses {next(iter(left))!r} is a mean over what a mask or weights leave")
+        return next(iter(left.values()), rows)
+
+    def track_metrics(self, y, y_pred, sample_weight):
         """Updates the metrics; their results are read once, at the end of a piece."""
-        compiled.loss_mean(self.model).update_state(loss, sample_weight=rows)
         compiled.update_metrics(self.model, y, y_pred, sample_weight)
+
+    def track_loss(self, loss, rows):
+        compiled.loss_mean(self.model).update_state(loss, sample_weight=rows)
 
     def epoch_logs(self, logs):
         """What a model with a step of its own tells of an epoch, where its last step told `logs`."""
@@ -249,9 +273,35 @@ def call(layer, x, training):
     return layer(x, training=training) if takes_training(layer) else layer(x)
 
 
-def masked(y_pred):
-    """Whether a mask came with an output: its loss is then a mean over what the mask leaves, not over examples."""
-    return any(mask_of(output) is not None for output in tf.nest.flatten(y_pred))
+def count_left(loss, y, y_pred, sample_weight):
+    """Over how many values a loss is a mean; None where that is as many for each example.
+
+    A mask comes with the outputs, or is made by the loss, as by `SparseCategoricalCrossentropy(ignore_class=...)`.
+    """
+    if not isinstance(loss, keras.losses.Loss) or type(loss).__call__ is not keras.losses.Loss.__call__:
+        return None
+    convert = lambda a: tf.cast(tf.convert_to_tensor(a), loss.dtype)
+    values = loss.call(tf.nest.map_structure(convert, y), tf.nest.map_structure(convert, y_pred))
+    if values.shape.rank == 0 or (
+        values.shape.rank and values.shape[0] is not None and tf.nest.flatten(y_pred)[0].shape[0] is None
+    ):
+        raise refusal(f"loss {loss.name!r} is one number for a whole batch")
+    masks = [mask for mask in (*map(mask_of, tf.nest.flatten(y_pred)), mask_of(values)) if mask is not None]
+    weighted = loss.reduction == "mean_with_sample_weight" and sample_weight is not None
+    if not masks and not weighted:
+        return None
+    count = tf.ones_like(values, tf.float32)
+    for factor in [*masks, *([sample_weight] if weighted else [])]:
+        factor = tf.cast(factor, tf.float32)
+        count *= factor if factor.shape.rank == count.shape.rank else tf.reshape(factor, [*tf.shape(factor), 1])
+    return tf.reduce_sum(count)
+
+
+def refusal(reason):
+    return ValueError(
+        f"gradients of micro-batches are summed, which is exact where the loss is a mean over examples, and {reason}: give a"
+        " larger batch_size in place of accumulate, and mode='rebatch' to what grows the batch"
+    )
 
 
 def forget_batch_size(tensor):

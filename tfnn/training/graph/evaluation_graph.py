@@ -51,7 +51,8 @@ class EvaluationGraph:
         x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(batch)
         y_pred = self.compiled.forward(x, training=False)
         loss = self.compiled.loss(x, y, y_pred, sample_weight, training=False)
-        self.compiled.track(loss, examples((x, y, sample_weight)), y, y_pred, sample_weight)
+        self.compiled.track_loss(loss, examples((x, y, sample_weight)))
+        self.compiled.track_metrics(y, y_pred, sample_weight)
         return {}
 
     def over_arrays(self, data, place, limit, fresh, size, static_size, static_tail):

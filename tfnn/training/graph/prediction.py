@@ -5,9 +5,9 @@ import functools
 import keras
 import tensorflow as tf
 
-from tfnn.internals.layers import layers_of
 from tfnn.training.graph.compiled import call, overrides
 from tfnn.training.graph.held import held, hold
+from tfnn.training.graph.snapshot import Snapshot
 
 
 def prediction_for(model, spec):
@@ -20,8 +20,10 @@ def prediction_for(model, spec):
 
     if model.run_eagerly:
         return outputs
-    layers, earlier = layers_of(model), held(model, "prediction")
-    if not earlier or earlier[0] != layers:
-        earlier = layers, tf.function(functools.partial(outputs), autograph=False)
-        hold(model, "prediction", earlier)
-    return earlier[1].get_concrete_function(spec)
+    earlier = held(model, "prediction")
+    if earlier and not earlier[0].difference(model):
+        return earlier[1].get_concrete_function(spec)
+    function = tf.function(functools.partial(outputs), autograph=False)
+    traced = function.get_concrete_function(spec)
+    hold(model, "prediction", (Snapshot(model), function))
+    return traced

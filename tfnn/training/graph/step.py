@@ -13,7 +13,6 @@ from tfnn import random
 from tfnn.controls import Facts
 from tfnn.optimizers.nested import optimizers_of
 from tfnn.training.graph.augmentation import augmented
-from tfnn.training.graph.compiled import masked
 from tfnn.training.graph.xla import own_code
 from tfnn.training.source.batches import examples
 
@@ -21,7 +20,7 @@ LARGEST_STEP = 1e15
 
 
 class Total(NamedTuple):
-    """What is summed over the micro-batches j of an update, of n_j examples each, counted in micro-batches."""
+    """What is summed over the micro-batches j of an update, whose losses are means over n_j, counted in micro-batches."""
 
     gradients: Any  # Σ n_j · gradient_j
     weight: Any  # Σ n_j
@@ -57,17 +56,14 @@ class Step:
     def part(self, total, batch, key):
         """The `Total` of one micro-batch, added to `total` where there is one.
 
-        Keras's losses are means over examples, so the weighted sum over Σ n_j is the mean over the whole batch. The
-        weight stands inside the tape: outside it would be wrong with a synchronized BatchNorm. n_j is counted in
-        micro-batches, so that it is at most 1 and does not push a scaled float16 loss towards overflow.
+        A loss is a mean over n_j, the examples or what a mask leaves of them, so the weighted sum over Σ n_j is the mean over
+        the whole batch. The weight stands inside the tape: outside it would be wrong with a synchronized BatchNorm. n_j is
+        counted in micro-batches, so that it is about 1 and does not push a scaled float16 loss towards overflow.
         """
         data = keras.utils.unpack_x_y_sample_weight(batch)
-        n = examples(data)
-        weight = tf.constant(1.0) if total is None else n / self.controls.micro_batch
-        weighted = (lambda loss: loss) if total is None else lambda loss: loss * tf.cast(weight, loss.dtype)
-        gradients, loss = self.gradients(data, key, weighted)
-        loss = tf.cast(loss, tf.float32)
-        part = Total(gradients, weight, weight * loss, tf.math.is_finite(loss), n, tf.constant(1), self.squares(gradients))
+        gradients, loss, weight = self.gradients(data, key, alone=total is None)
+        loss, good = tf.cast(loss, tf.float32), tf.math.is_finite(tf.cast(loss, tf.float32))
+        part = Total(gradients, weight, weight * loss, good, examples(data), tf.constant(1), self.squares(gradients))
         return part if total is None else added(total, part)
 
     def squares(self, gradients):
@@ -82,8 +78,8 @@ class Step:
         scale = self.compiled.optimizer.scale_loss(1.0)
         return gradients if isinstance(scale, float) else [tf.convert_to_tensor(g) / tf.cast(scale, g.dtype) for g in gradients]
 
-    def gradients(self, data, key, weighted):
-        """Augmentation, forward, backward, metrics: the gradients of `weighted(loss)`, and the loss.
+    def gradients(self, data, key, alone):
+        """Augmentation, forward, backward, metrics: (gradients of weight · loss, loss, weight); that is 1 for a batch `alone`.
 
         Random layers of tfnn draw as a function of `key`, (seed, epoch, examples).
         """
@@ -91,20 +87,23 @@ class Step:
             x, y, sample_weight = augmented(self.augmentation, *data)
             with tf.GradientTape() as tape:
                 y_pred = self.compiled.forward(x, training=True)
-                if self.accumulate and masked(y_pred):
-                    raise ValueError("a growing batch sums gradients of micro-batches, which is not exact for a masked output")
-                loss = self.compiled.loss(x, y, y_pred, sample_weight, training=True)
-                goal = self.compiled.optimizer.scale_loss(weighted(loss))
-        self.compiled.track(loss, examples(data), y, y_pred, sample_weight)
+                loss, weight = self.compiled.loss(x, y, y_pred, sample_weight, training=True), tf.constant(1.0)
+                if not alone:
+                    weight = self.compiled.count_of(y, y_pred, sample_weight, examples(data)) / self.controls.micro_batch
+                goal = self.compiled.optimizer.scale_loss(loss * tf.cast(weight, loss.dtype))
+        self.compiled.track_metrics(y, y_pred, sample_weight)
+        if not self.accumulate:
+            self.compiled.track_loss(loss, examples(data))
         gradients = tape.gradient(goal, self.compiled.weights)
         self.reached = [gradient is not None for gradient in gradients]
-        return [tf.zeros(w.shape, w.dtype) if g is None else g for g, w in zip(gradients, self.compiled.weights)], loss
+        return [tf.zeros(w.shape, w.dtype) if g is None else g for g, w in zip(gradients, self.compiled.weights)], loss, weight
 
     def update(self, total):
         """One update with Σ n_j g_j / Σ n_j; a weight that the loss does not depend on is left out, as by Keras."""
         gradients = total.gradients
         if self.accumulate:
             gradients = [g / tf.cast(total.weight, g.dtype) for g in gradients]
+            self.compiled.track_loss(total.loss / total.weight, total.examples)
         self.measure(total, gradients)
         self.compiled.apply([g if reached else None for g, reached in zip(gradients, self.reached)], self.controls)
 
