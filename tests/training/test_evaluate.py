@@ -277,3 +277,39 @@ def test_a_metric_of_several_numbers_is_told_as_by_keras():
     assert found == pytest.approx(wanted) and {"mean", "twice"} < found.keys()
     history = tfnn.fit(model, x, y, validation_data=(x, y), verbose=0).history
     assert {"mean", "twice", "val_mean", "val_twice"} < history.keys()
+
+
+CHANGED = {
+    "an activation": lambda model: setattr(model.layers[0], "activation", keras.activations.tanh),
+    "an adapter": lambda model: (model.layers[0].enable_lora(2), model.layers[0].lora_kernel_b.assign(np.ones((2, 8)))),
+    "whole numbers in place of weights": lambda model: model.quantize("int8"),
+    "a number of a layer of one's own": lambda model: setattr(model.layers[1], "factor", 3.0),
+}
+
+
+class Scaled(keras.layers.Layer):
+    factor = 1.0
+
+    def call(self, x):
+        return self.factor * x
+
+
+@pytest.mark.parametrize("change", CHANGED)
+def test_a_model_that_was_changed_answers_and_trains_as_it_is_now(change):
+    keras.utils.set_random_seed(2)
+    model = keras.Sequential([keras.Input((6,)), keras.layers.Dense(8, "relu"), Scaled(), keras.layers.Dense(3, "softmax")])
+    model.compile("sgd", "sparse_categorical_crossentropy")
+    fit = lambda: tfnn.fit(model, X, Y, verbose=0, jit_compile=False).traces
+    assert [fit(), fit()] == [1, 0]
+    for _ in range(2):  # the second time nothing has changed: the same trace answers
+        np.testing.assert_allclose(tfnn.predict(model, X, verbose=0), model(X), rtol=1e-5)
+        loss = keras.losses.sparse_categorical_crossentropy(Y, model(X))
+        np.testing.assert_allclose(tfnn.evaluate(model, X, Y, verbose=0), np.mean(loss), rtol=1e-5)
+    before = tfnn.predict(model, X, verbose=0)
+    CHANGED[change](model)
+    loss = keras.losses.sparse_categorical_crossentropy(Y, model(X))
+    np.testing.assert_allclose(tfnn.evaluate(model, X, Y, verbose=0), np.mean(loss), rtol=1e-5)
+    np.testing.assert_allclose(tfnn.predict(model, X, verbose=0), model(X), rtol=1e-5)
+    assert np.abs(tfnn.predict(model, X, verbose=0) - before).max() > 1e-6
+    model.compile("sgd", "sparse_categorical_crossentropy") if change == "an adapter" else None  # as Keras asks for
+    assert [fit(), fit()] == [1, 0]

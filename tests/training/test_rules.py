@@ -3,6 +3,7 @@
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 
 import tfnn
 from tfnn.cli.threads import intra_op_threads
@@ -172,3 +173,30 @@ def test_static_bodies_do_what_the_dynamic_one_does(monkeypatch, accumulate, tai
 )
 def test_threads(batch, shape, threads):
     assert intra_op_threads(batch, shape) == threads
+
+
+UNCOMPILED = {  # layers of Keras's own that XLA does not compile, and where that shows
+    "has no kernel for ResizeBicubic": (LAYERS.Resizing(4, 4, interpolation="bicubic"), LAYERS.Flatten()),
+    "cannot compile it: ": (LAYERS.Flatten(), LAYERS.Discretization(bin_boundaries=[-1.0, 1.0], output_mode="multi_hot")),
+}
+
+
+@pytest.mark.parametrize("stream", [False, True])
+@pytest.mark.parametrize("reason", UNCOMPILED)
+def test_what_xla_does_not_compile_runs_without_it(reason, stream, monkeypatch, capsys):
+    """To the weights of a run without XLA, no example lost, and the reason is told."""
+    monkeypatch.setattr(xla, "PAYS", {"heavy": 1, "light": 1})
+    x, y = np.random.RandomState(0).normal(size=(40, 6, 6, 1)).astype("float32"), np.arange(40) % 3
+    results = []
+    for jit_compile in "auto", False:
+        keras.utils.set_random_seed(1)
+        data = (tf.data.Dataset.from_tensor_slices((x, y)).shuffle(40, seed=1).batch(16),) if stream else (x, y)
+        model = keras.Sequential([keras.Input((6, 6, 1)), *UNCOMPILED[reason], LAYERS.Dense(3, "softmax")])
+        model.compile("sgd", "sparse_categorical_crossentropy")
+        tfnn.fit(model, *data, batch_size=None if stream else 16, epochs=2, verbose=2, jit_compile=jit_compile)
+        results.append(model.get_weights())
+    told = capsys.readouterr().out
+    if not (stream and reason.startswith("cannot")):  # XLA compiles a step of it, whose shape is known, and no loop over arrays
+        assert f"XLA off (XLA {reason}" in told
+    for ours, wanted in zip(*results, strict=True):
+        np.testing.assert_allclose(ours, wanted, rtol=1e-5, atol=1e-6)

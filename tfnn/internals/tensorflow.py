@@ -1,5 +1,7 @@
 """What TensorFlow has no public name for: formats of its files, frozen graphs, traces, memory."""
 
+import functools
+
 import tensorflow as tf
 
 from tfnn.internals.lookup import imported, part
@@ -71,6 +73,31 @@ def draws_from_state(function):
     graph = function.graph.as_graph_def()
     nodes = [*graph.node, *(node for inside in graph.library.function for node in inside.node_def)]
     return [node.name for node in nodes if "seed2" in node.attr and getattr(definition(node.op), "is_stateful", False)]
+
+
+@functools.cache
+def fill_kernels():
+    tf.function(lambda: tf.constant(0.0), jit_compile=True, autograph=False)()
+
+
+def without_xla_kernel(functions, device):
+    """The types of operations in concrete functions for which XLA has no kernel on a device, "CPU" or "GPU".
+
+    TensorFlow 2.20 and 2.21, from its register of kernels, which it fills as something is compiled first; none without it.
+    """
+    try:
+        registered = imported("tensorflow.python.framework.kernels", "get_registered_kernels_for_op")
+    except NotImplementedError:
+        return []
+    fill_kernels()
+    missing = set()
+    for function in functions:
+        graph = function.graph.as_graph_def()
+        inside = {one.signature.name for one in graph.library.function}
+        nodes = [*graph.node, *(node for one in graph.library.function for node in one.node_def)]
+        missing |= {node.op for node in nodes} - inside - {"Placeholder"}
+    compiles = lambda kind: any(kernel.device_type == f"XLA_{device}_JIT" for kernel in registered(kind).kernel)
+    return sorted(kind for kind in missing if not compiles(kind))
 
 
 def gpu_memory():

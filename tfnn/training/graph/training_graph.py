@@ -17,7 +17,8 @@ from typing import Any, NamedTuple
 import tensorflow as tf
 
 from tfnn.controls import Controls
-from tfnn.internals.tensorflow import traces_of
+from tfnn.distribute import device_type
+from tfnn.internals.tensorflow import traces_of, without_xla_kernel
 from tfnn.training.graph.changes import Changes
 from tfnn.training.graph.compiled import Compiled
 from tfnn.training.graph.loops import traced, zeros_like_output
@@ -125,6 +126,11 @@ class TrainingGraph:
         total = tf.nest.map_structure(tf.type_spec_from_value, part.structured_outputs)
         update = self.traced_in_replica(self.traced_update, total)
         self.forward, self.changes = Changes(part), Changes(part, update)
+
+    def without_xla_kernel(self, batch_spec):
+        """The types of operations of an update that XLA cannot compile."""
+        self.trace_step(batch_spec)
+        return without_xla_kernel(self.changes.functions, device_type(self.strategy)) if self.changes else []
 
     def traced_in_replica(self, function, *specs):
         """The concrete function for arguments like `specs`, traced where it is called: in a replica."""

@@ -10,7 +10,7 @@ from tfnn.training.graph.held import held, hold
 from tfnn.training.graph.memory import Memory
 from tfnn.training.graph.stream_graph import StreamGraph
 from tfnn.training.graph.training_graph import GraphKey
-from tfnn.training.graph.xla import choose_jit
+from tfnn.training.graph.xla import OFF, choose_jit
 from tfnn.training.loop.callbacks import of_kind
 from tfnn.training.loop.introduction import form_of, introduction, reason_for_new_trace
 from tfnn.training.loop.validate import run_evaluation
@@ -37,7 +37,7 @@ class Phases:
 
     def __init__(self, request, data, callbacks, work):
         self.request, self.data, self.callbacks, self.work = request, data, callbacks, work
-        self.growth = growth_of(callbacks)
+        self.growth, self.refused = growth_of(callbacks), None  # `refused`: why XLA did not compile an earlier phase
         own_step = Compiled(request.model).own_step
         whole = self.growth == "accumulate" and own_step is not None  # of a step that nothing can split
         self.rebatches = self.growth == "rebatch" or whole
@@ -54,6 +54,9 @@ class Phases:
         augmentation = () if features else request.augmentation
         jit, validation_jit, why = choose_jit(request.model, request.jit_compile, self.work, augmentation, read, head)
         graph, new_trace = self.graph(read, jit, augmentation, head, run_controls)
+        if jit.on and request.jit_compile == "auto" and (why_not := self.why_not_compiled(graph, read)):
+            jit, validation_jit, why = OFF, OFF, why_not
+            graph, _ = self.graph(read, jit, augmentation, head, run_controls)
         graph.controls.check_memory = Memory(graph, read.spec).check if graph.key.rebatches else lambda size: None
         validate = None
         if validation is not None:
@@ -62,6 +65,11 @@ class Phases:
         path = request.resumed.path if request.resumed and not run_controls else None
         line = introduction(graph, read.micro_batch, request.accumulate, why, new_trace, path, words)
         return Phase(graph, read, validate, line, why)
+
+    def why_not_compiled(self, graph, read):
+        """Why XLA cannot compile an update, or None: it has no kernel, or has refused what it has kernels for."""
+        missing = graph.without_xla_kernel(read.batch_spec)
+        return f"XLA has no kernel for {missing[0]}" if missing else self.refused
 
     def graph(self, read, jit, augmentation, head, run_controls):
         """(The model's graph of an earlier `fit` where it still serves, else a new one; why one of an earlier does not)."""

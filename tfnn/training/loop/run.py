@@ -4,6 +4,7 @@ import time
 import warnings
 
 import keras
+import tensorflow as tf
 
 from tfnn import controls
 from tfnn.internals.callbacks import set_progress_target
@@ -12,6 +13,9 @@ from tfnn.training.loop.hooks import TRAIN_HOOKS, steers, wants
 from tfnn.training.loop.sigterm import Terminated, heeding_sigterm
 from tfnn.training.loop.views import views_of
 from tfnn.training.loop.work import Work, remember
+from tfnn.training.source.arrays import Arrays
+
+NOT_COMPILED = tf.errors.InvalidArgumentError, tf.errors.UnimplementedError
 
 
 class Run:
@@ -147,6 +151,14 @@ class Run:
         self.enter(phase)
         self.saver.enter(phase.graph)
 
+    def go_on_without_xla(self, error):
+        """XLA refuses some shapes only as it compiles, before anything is trained. Another error comes again without it."""
+        place, passes = self.source.place, self.source.passes
+        self.phases.refused = f"XLA cannot compile it: {first_words(error)}"
+        self.change_phase()
+        if not isinstance(self.source, Arrays):
+            self.source.seek(passes, place)  # a batch was read
+
     def begin_pass(self):
         """An epoch is a pass over the data; or `steps` updates, which go on where the last epoch ended."""
         if not self.steps:
@@ -221,7 +233,13 @@ class Run:
     def piece(self, limit):
         """Up to `limit` updates in one call of the graph. Gives its `Result`, or None where the source had ended before."""
         began = time.perf_counter()
-        updates, result = self.graph.advance(self.source, limit, fresh=not self.progress.step)
+        try:
+            updates, result = self.graph.advance(self.source, limit, fresh=not self.progress.step)
+        except NOT_COMPILED as error:
+            if not (self.phase_is_new and self.graph.key.jit.on and self.request.jit_compile == "auto") or self.source.once:
+                raise
+            self.go_on_without_xla(error)
+            return self.piece(limit)
         if not result.good:
             return self.went_wrong(updates, result)
         if not updates:
@@ -249,3 +267,8 @@ class Run:
             raise NonFiniteError(self.progress.epoch, self.progress.step, *found)
         self.progress.step, self.progress.skipped = self.progress.step + 1, self.progress.skipped + 1
         return result
+
+
+def first_words(error):
+    """What TensorFlow says first, in one line."""
+    return " ".join(error.message.replace("Graph execution error:", "").replace("Detected at node", "at").split())[:80]
