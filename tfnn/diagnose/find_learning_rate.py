@@ -16,6 +16,8 @@ from tfnn.internals.random import global_seeds, set_global_seeds
 from tfnn.optimizers.nested import optimizers_of
 from tfnn.training import fit
 from tfnn.training.graph.augmentation import steps_of
+from tfnn.training.graph.held import NAMES
+from tfnn.training.graph.variables import variables_of
 from tfnn.training.resume import state
 
 
@@ -135,11 +137,14 @@ class RangeTest(controls.Probe):
         """Keras calls this when all but the optimizer is built, and nothing is traced yet."""
         optimizer = self.model.optimizer
         state.build_optimizer(optimizer, self.model.trainable_variables)
-        self.before = state.capture(self.model, augmentation=self.augmentation)
+        self.before = state.capture(self.model, variables=self.changed)
         self.rates = [(part, rate_in(part)) for part in optimizers_of(optimizer)]
         for part, _ in self.rates:
             self.sweep.start = float(tf.convert_to_tensor(part.iterations))
             put_rate(part, self.sweep)
+
+    def changed(self):
+        return variables_of(self.model, self.augmentation)
 
     def build(self, weights):
         self.count = tf.Variable(0, trainable=False)
@@ -168,7 +173,7 @@ class RangeTest(controls.Probe):
 @contextlib.contextmanager
 def undone(model, test):
     """Undoes all that a run inside the block changes: the state that `test` captured, and what `fit` and Keras keep besides."""
-    beside = {name: vars(model).get(name) for name in ("history", "stop_training", "_tfnn_graph", "_tfnn_done")}
+    beside = {name: vars(model).get(name) for name in ("history", "stop_training", NAMES["graph"], NAMES["done"])}
     drawn, generator = random.getstate(), global_seeds()
     try:
         yield
@@ -177,7 +182,7 @@ def undone(model, test):
             put_rate(optimizer, rate)
         set_global_seeds(generator)
         if test.before:
-            state.restore(model, (), *test.before, test.augmentation)
+            state.restore(model, (), *test.before, test.changed)
         for name, value in beside.items():
             if value is not None:
                 object.__setattr__(model, name, value)

@@ -34,6 +34,8 @@ NOTES = {
     "_losses",
     "_losses_override",
     "_outbound_nodes",
+    "_saved_model_arg_spec",
+    "_saved_model_inputs_spec",
     "_tracker",
     "history",
     "predict_function",
@@ -46,9 +48,8 @@ NOTES = {
 
 
 def attributes_of(part):
-    """{name: value} of a layer or optimizer, without `NOTES`, as Keras 3.12 to 3.15 make them, and notes of others."""
-    ours = ("_self_", "_saved_model_", "_tfnn_")
-    return {name: value for name, value in vars(part).items() if name not in NOTES and not name.startswith(ours)}
+    """{name: value} of a layer or optimizer without `NOTES`, as Keras 3.12 to 3.15 make them, and TensorFlow's `_self_*`."""
+    return {name: value for name, value in vars(part).items() if name not in NOTES and not name.startswith("_self_")}
 
 
 def input_shapes_of(model):

@@ -49,8 +49,9 @@ def changed_resources(function):
     outside = {id(inner): outer for outer, inner in function.graph.captures if inner.dtype == tf.resource}
     found = {}
     for operation in function.graph.get_operations():
-        for inner in changing(operation)[1]:
-            if id(inner) in outside:
+        changed = changing(operation)[1]  # a set, whose order is that of addresses
+        for inner in operation.inputs:
+            if id(inner) in outside and inner in changed:
                 found.setdefault(id(inner), (outside[id(inner)], operation))
     return list(found.values())
 

@@ -7,6 +7,7 @@ is an adapter (`enable_lora`), a number of the user's own. Values of variables a
 import weakref
 
 from tfnn.internals.layers import attributes_of, layers_of
+from tfnn.training.graph.held import NAMES
 
 PLAIN = int, float, complex, str, bytes, bool, type(None)
 
@@ -35,7 +36,7 @@ def parts_of(model, optimizers):
 
 
 def frozen_attributes(part):
-    return {name: frozen(value) for name, value in attributes_of(part).items()}
+    return {name: frozen(value) for name, value in attributes_of(part).items() if name not in NAMES.values()}
 
 
 def frozen(value):
