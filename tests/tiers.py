@@ -51,6 +51,7 @@ DEFAULT = {
         "own compute_metrics-False",
         "eager-auto",
         "Keras's AdamW, norm clipped, EMA-False",
+        "an apply_gradients of an optimizer's own-False",
     ],
     "tests/training/test_parity.py::test_balanced_classes_weigh_what_they_do_by_hand": ["one-hot"],
     "tests/training/test_parity.py::test_mixed_precision": ["mixed_float16"],

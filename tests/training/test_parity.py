@@ -54,6 +54,49 @@ def own(kind, **options):
     return compiled(functools.partial(dense, kind=kind), **options)
 
 
+class Centralised(keras.optimizers.SGD):
+    """Its `apply_gradients` is its own: gradient centralisation (Yong et al. 2020, arXiv:2004.01461)."""
+
+    def apply_gradients(self, grads_and_vars):
+        centred = [(g - tf.reduce_mean(g, 0, keepdims=True) if len(g.shape) > 1 else g, v) for g, v in grads_and_vars]
+        return super().apply_gradients(centred)
+
+
+def clipping(optimizer):
+    """An optimizer that is wrapped by hand, on the object."""
+    apply = optimizer.apply_gradients
+    optimizer.apply_gradients = lambda pairs: apply([(tf.clip_by_norm(g, 0.01), v) for g, v in pairs])
+    return optimizer
+
+
+class Lookahead(keras.optimizers.Optimizer):
+    """An optimizer that holds another (Zhang et al. 2019, arXiv:1907.08610)."""
+
+    def __init__(self, inner, every=2, share=0.5):
+        super().__init__(float(inner.learning_rate))
+        self.inner, self.every, self.share = inner, every, share
+
+    def build(self, variables):
+        super().build(variables)
+        self.inner.build(variables)
+        self.slow = self.add_optimizer_variables(variables, "slow")
+        with tf.init_scope():  # once, and not in each step of what is traced
+            for slow, fast in zip(self.slow, variables):
+                slow.assign(fast)
+
+    def apply_gradients(self, grads_and_vars):
+        pairs = list(grads_and_vars)
+        if not self.built:
+            self.build([v for _, v in pairs])
+        self.inner.apply_gradients(pairs)
+        due = self.iterations % self.every == self.every - 1
+        for slow, (_, fast) in zip(self.slow, pairs):
+            slow.assign(tf.where(due, slow + self.share * (fast - slow), slow))
+            fast.assign(tf.where(due, slow, fast))
+        self.iterations.assign_add(1)
+        return self.iterations
+
+
 def hinge(y, y_pred):
     return tf.reduce_mean(tf.nn.relu(1 - y_pred + tf.cast(y, y_pred.dtype)[:, None]), -1)
 
@@ -89,6 +132,9 @@ CASES = {
     "Keras's accumulation": (compiled(optimizer=lambda: KERAS.SGD(0.1, gradient_accumulation_steps=2)), {}),
     "scaled loss": (compiled(optimizer=lambda: KERAS.SGD(0.1, loss_scale_factor=8.0)), {}),
     "dynamic loss scale": (compiled(optimizer=lambda: KERAS.LossScaleOptimizer(sgd())), {}),
+    "an apply_gradients of an optimizer's own": (compiled(optimizer=lambda: Centralised(0.1, momentum=0.9)), VALIDATED),
+    "an apply_gradients that is wrapped": (compiled(optimizer=lambda: clipping(sgd())), {}),
+    "an optimizer in another": (compiled(optimizer=lambda: Lookahead(KERAS.SGD(0.1, momentum=0.9))), {}),
     "warm-up": (compiled(optimizer=lambda: tfnn.optimizers.SGD(tfnn.schedules.Warmup(tfnn.schedules.Cosine(0.1, 20), 4))), {}),
     "batch size that divides": (compiled(), {"batch_size": 20}),
     "full batch": (compiled(), {"batch_size": 60}),

@@ -2,6 +2,7 @@
 
 import contextlib
 import re
+import warnings
 
 import keras
 import tensorflow as tf
@@ -178,8 +179,12 @@ class Compiled:
             return tf.cast(tf.convert_to_tensor(optimizers_of(self.optimizer)[0].learning_rate), tf.float32)
 
     def apply(self, gradients, run):
+        """One update, by what Keras's own training step calls: an optimizer may override any of what that leads to."""
+        if not self.weights:
+            warnings.warn(f"model {self.model.name!r} has no trainable weights", stacklevel=2)
+            return
         with self.learning_rate_of(run):
-            self.optimizer.apply(gradients, self.weights)
+            self.optimizer.apply_gradients(zip(gradients, self.weights))
 
     @contextlib.contextmanager
     def learning_rate_of(self, run):
