@@ -48,6 +48,7 @@ DEFAULT = {
         "steps of an epoch-True",
         "two inputs, two outputs-False",
         "own train_step-False",
+        "own steps that tell vectors and None-False",
         "own compute_metrics-False",
         "eager-auto",
         "Keras's AdamW, norm clipped, EMA-False",

@@ -96,6 +96,26 @@ class MoreLogs(keras.Model):
         return {**logs, "size": tf.reduce_sum(tf.square(self.trainable_variables[0]))}
 
 
+class TellsMuch(keras.Model):
+    """Its steps tell a loss for each example, predictions, None, numbers of Python and a dict."""
+
+    def train_step(self, data):
+        x, y = data
+        with tf.GradientTape() as tape:
+            told = self.told(y, self(x, training=True))
+        gradients = tape.gradient(told["loss"], self.trainable_variables)
+        self.optimizer.apply_gradients(zip(gradients, self.trainable_variables))
+        return told
+
+    def test_step(self, data):
+        return self.told(data[1], self(data[0], training=False))
+
+    def told(self, y, y_pred):
+        loss = keras.losses.sparse_categorical_crossentropy(y, y_pred)
+        more = {"total": tf.reduce_sum(loss), "weight": None, "parts": 2}
+        return {"loss": loss, "predictions": y_pred, "nothing": None, "rate": 0.5, "more": more}
+
+
 class OwnTestStep(keras.Model):
     def test_step(self, data):
         x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(data)

@@ -1,12 +1,15 @@
 """`tfnn.fit` takes every kind of data that `model.fit` takes, in the same order: datasets, PyDatasets, generators, ragged."""
 
+import functools
+
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
 
 from tests.training import oracle
-from tests.training.oracle import DATA, HELD, HELD_W, LAYERS, W, X, Y, assert_same_run, compare, compiled, trained
+from tests.training.models import TellsMuch
+from tests.training.oracle import DATA, HELD, HELD_W, LAYERS, W, X, Y, assert_same_run, compare, compiled, dense, trained
 from tests.training.sources import (
     AVERAGED,
     KINDS,
@@ -61,6 +64,10 @@ CASES = {
     "dataset of unknown length, three steps per execution": (compiled(steps_per_execution=3), lambda: {"x": unknown()}),
     "dataset, eager": (compiled(run_eagerly=True), lambda: {"x": dataset()}),
     "dataset, compiled by XLA": (compiled(jit_compile=True), lambda: {"x": dataset()}),
+    "dataset, steps that tell vectors and None": (
+        compiled(functools.partial(dense, kind=TellsMuch), loss=None, metrics=None),
+        lambda: {"x": dataset(), "validation_data": dataset(*HELD)},
+    ),
     "dataset that prefetches": (compiled(), lambda: {"x": dataset().prefetch(2)}),
     "validation of a dataset by a dataset": (compiled(), lambda: {"x": dataset(), "validation_data": dataset(*HELD, size=8)}),
     "validation by a dataset of unknown length": (compiled(), lambda: {"x": dataset(), "validation_data": unknown(*HELD)}),

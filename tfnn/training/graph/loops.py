@@ -39,12 +39,6 @@ def over_static_parts(step, carry, at, end, size, tail):
     return at, carry
 
 
-def zeros_like_output(function, *specs):
-    """Zeros of the form of what `function` gives for arguments like `specs`."""
-    outputs = function.get_concrete_function(*specs).structured_outputs
-    return tf.nest.map_structure(lambda told: tf.zeros(told.shape, told.dtype), outputs)
-
-
 def reset_metrics(model, fresh):
     """Where `fresh`, at the start of an epoch. In the graph: a call of its own would cost as much as 5 updates."""
 

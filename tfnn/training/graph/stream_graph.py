@@ -76,15 +76,15 @@ class StreamGraph(TrainingGraph):
 
     def run(self, iterator, place, limit, passes, fresh, order=None):
         """Up to `limit` updates; `place` is how many batches and examples of pass number `passes` were read before."""
-        logs = self.first_logs(without_optionals(iterator.element_spec))
+        told = self.told(without_optionals(iterator.element_spec))
         reset_metrics(self.compiled.model, fresh)
         reading = Reading(iterator, order, self.controls.seed.value(), passes)
         update = self.summed if self.key.accumulates else self.joined if self.key.rebatches else self.of_one_batch
         none = tf.experimental.Optional.empty(iterator.element_spec)
-        state = Carry(place, tf.constant(0), tf.constant(True), tf.constant(False), logs, none)
+        state = Carry(place, tf.constant(0), tf.constant(True), tf.constant(False), told.zeros, none)
         more = lambda *state: (Carry(*state).updates < limit) & Carry(*state).good & ~Carry(*state).ended
         done = Carry(*loop(more, lambda *state: update(reading, Carry(*state)), state))
-        return self.results(*done[:-1])._replace(last=done.last)
+        return self.results(*done[:-2], told.packed(done.logs))._replace(last=done.last)
 
     # An update: each gives the `Carry` after it ---------------------------------------------------------------------------
 

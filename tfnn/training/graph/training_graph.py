@@ -20,9 +20,10 @@ import tensorflow as tf
 from tfnn.controls import Controls
 from tfnn.internals.tensorflow import traces_of
 from tfnn.training.graph.compiled import Compiled
-from tfnn.training.graph.loops import traced, zeros_like_output
+from tfnn.training.graph.loops import traced
 from tfnn.training.graph.pace import Pace
 from tfnn.training.graph.step import Step
+from tfnn.training.graph.told import NOTHING, carried, told_in
 from tfnn.training.graph.variables import variables_of
 from tfnn.training.graph.xla import OFF, Jit
 
@@ -127,8 +128,8 @@ class TrainingGraph:
         """An update with one batch: (good, what the model's own step told)."""
         if self.compiled.own_step:
             logs, good = self.strategy.run(self.traced_own_step, (batch, key))
-            return good | (not self.key.guard), logs
-        return self.apply(self.part(None, batch, key)), {}
+            return good | (not self.key.guard), carried(logs)
+        return self.apply(self.part(None, batch, key)), carried({})
 
     def zeros(self):
         return self.strategy.run(self.step.zeros)
@@ -163,11 +164,11 @@ class TrainingGraph:
         measured = [variable for variables in self.measured for variable in variables]
         return [v.value if isinstance(v, keras.Variable) else v for v in variables] + [self.controls.examples, *measured]
 
-    def first_logs(self, batch_spec):
-        """What the loop over updates starts with where a model's own step tells something: zeros of that form."""
+    def told(self, batch_spec):
+        """The `Told` of the model's own step for batches like these; tracing that makes the metrics."""
         if not self.compiled.own_step or self.eager:
-            return {}
-        return zeros_like_output(self.traced_own_step, batch_spec, KEY)[0]
+            return NOTHING
+        return told_in(self.traced_own_step.get_concrete_function(batch_spec, KEY).structured_outputs[0])
 
     def results(self, place, updates, good, ended, logs):
         if self.compiled.own_step:
