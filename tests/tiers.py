@@ -85,6 +85,7 @@ DEFAULT = {
         "validation by a dataset of unknown length",
         "PyDataset, two workers",
         "generator with weights",
+        "dataset with weights of one output",
         "lengths that differ, average",
         "sparse tensor, a part for validation",
     ],

@@ -65,6 +65,17 @@ class Unbuilt(keras.Model):
         return self.last(self.hidden(x) * (2.0 if training else 1.0))
 
 
+class EitherInput(keras.Model):
+    """Takes one of two inputs; the other is None."""
+
+    def __init__(self):
+        super().__init__()
+        self.last = LAYERS.Dense(3, "softmax")
+
+    def call(self, x):
+        return self.last(x["b"] if x["a"] is None else x["a"])
+
+
 class Autoencoder(keras.Model):
     """Learns without labels: its loss is all `add_loss`."""
 

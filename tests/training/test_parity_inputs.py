@@ -8,7 +8,7 @@ import pytest
 import tensorflow as tf
 
 from tests.training import oracle
-from tests.training.models import TellsMuch
+from tests.training.models import TWO, TWO_X, TWO_Y, EitherInput, TellsMuch, two_headed
 from tests.training.oracle import DATA, HELD, HELD_W, LAYERS, W, X, Y, assert_same_run, compare, compiled, dense, trained
 from tests.training.sources import (
     AVERAGED,
@@ -119,6 +119,21 @@ CASES = {
     "sequences with a mask": (LSTM, lambda: {"x": keras.utils.pad_sequences(WORDS, padding="post"), "y": KINDS}),
     "ragged tensor": (compiled(ragged_mean), lambda: {"x": ragged(), "y": KINDS}),
     "dataset of ragged tensors": (compiled(ragged_mean), lambda: {"x": SLICES((ragged(), KINDS)).batch(16)}),
+    "dataset with None for weights": (WEIGHTED, lambda: {"x": dataset().map(lambda x, y: (x, y, None))}),
+    "dataset with weights of one output": (
+        compiled(two_headed, **TWO, weighted_metrics=lambda: {"kind": ["accuracy"]}),
+        lambda: {"x": SLICES((TWO_X, TWO_Y, W)).batch(16).map(lambda x, y, w: (x, y, {"kind": w, "odd": None}))},
+    ),
+    "generator with None for weights": (WEIGHTED, lambda: {"x": generator(X, Y, None), "steps_per_epoch": 4}),
+    "generator with weights of one output": (
+        compiled(two_headed, **TWO),
+        lambda: {"x": generator(TWO_X, TWO_Y, {"kind": W, "odd": None}), "steps_per_epoch": 4},
+    ),
+    "weights of one output": (
+        compiled(two_headed, **TWO),
+        lambda: {**DATA, "x": TWO_X, "y": TWO_Y, "sample_weight": {"kind": W, "odd": None}, "validation_split": 0.25},
+    ),
+    "an input that is None": (compiled(EitherInput), lambda: {**DATA, "x": {"a": None, "b": X}}),
     "weights in a list": (WEIGHTED, lambda: {**DATA, "sample_weight": [W]}),
     "strings": (compiled(of_strings), lambda: {"x": NAMES, "y": Y}),
     "sparse tensor, a part for validation": (

@@ -134,7 +134,8 @@ class Compiled:
 
     def output_spec(self, x):
         """The outputs for inputs like `x`, without their values."""
-        spec = keras.tree.map_structure(lambda a: keras.KerasTensor([None, *a.shape[1:]], a.dtype.name), x)
+        of_rows = lambda a: None if a is None else keras.KerasTensor([None, *a.shape[1:]], a.dtype.name)
+        spec = keras.tree.map_structure(of_rows, x)
         return self.model.compute_output_spec(spec)
 
     def check_takes_soft_labels(self):

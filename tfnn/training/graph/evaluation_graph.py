@@ -10,7 +10,7 @@ from tfnn.training.graph.pace import Pace
 from tfnn.training.graph.told import NOTHING, carried, told_in
 from tfnn.training.graph.xla import OFF
 from tfnn.training.source.arrays import Arrays
-from tfnn.training.source.batches import batch_of, examples, spec_of, take, without_optionals
+from tfnn.training.source.batches import batch_of, examples, rows, spec_of, take, without_optionals
 
 
 class EvaluationGraph:
@@ -57,7 +57,7 @@ class EvaluationGraph:
 
     def over_arrays(self, data, place, limit, fresh, size, static_size, static_tail):
         """Up to `limit` batches of `size` examples; the last two are Python numbers, or None, as in `ArrayGraph`."""
-        total = tf.shape(tf.nest.flatten(data)[0])[0]
+        total = rows(data)
         told = self.told(batch_of(spec_of(data)))
         reset_metrics(self.compiled.model, fresh)
         end = tf.minimum(place + limit * size, total)
@@ -78,7 +78,7 @@ class EvaluationGraph:
 
     def on_batch(self, data, step):
         """`step` on a batch of these arrays, as the body of a loop."""
-        order = tf.range(tf.shape(tf.nest.flatten(data)[0])[0])
+        order = tf.range(rows(data))
         batch = lambda start, size: batch_of(take(data, tf.slice(order, [start], [size])))
         return lambda logs, start, size: carried(self.strategy.run(step, (batch(start, size),)))
 

@@ -7,7 +7,7 @@ import tensorflow as tf
 from tfnn.training.graph.loops import loop, reset_metrics
 from tfnn.training.graph.nonfinite import suspicion
 from tfnn.training.graph.training_graph import TrainingGraph
-from tfnn.training.source.batches import rows, without_optionals
+from tfnn.training.source.batches import packed, rows, tensors_in, without_optionals
 
 
 class Carry(NamedTuple):
@@ -99,10 +99,11 @@ class StreamGraph(TrainingGraph):
     def joined(self, reading, before):
         """With several batches as one, for what cannot be split, or where larger batches are faster."""
         spec = without_optionals(reading.iterator.element_spec)
-        empty = [tf.TensorArray(s.dtype, 0, True, infer_shape=False, element_shape=s.shape) for s in tf.nest.flatten(spec)]
+        array = lambda s: tf.TensorArray(s.dtype, 0, True, infer_shape=False, element_shape=s.shape)
+        empty = [array(s) for s in tensors_in(spec)]
 
         def collect(count, place, ended, last, parts):
-            put = lambda batch: [array.write(count, part) for array, part in zip(parts, tf.nest.flatten(batch))]
+            put = lambda batch: [array.write(count, part) for array, part in zip(parts, tensors_in(batch))]
             found = lambda batch, place, element: (count + 1, place, tf.constant(False), element, put(batch))
             return reading.read(place, found, lambda: (count, place, tf.constant(True), last, parts))
 
@@ -111,7 +112,7 @@ class StreamGraph(TrainingGraph):
         count, place, ended, last, parts = loop(more, collect, state)
 
         def train():
-            batch = tf.nest.pack_sequence_as(spec, [array.concat() for array in parts])
+            batch = packed(spec, [array.concat() for array in parts])
             good, logs = self.step_on(batch, reading.key(before.place, place))
             self.count_examples(before.place, place, reading)
             return before.updates + 1, good, logs

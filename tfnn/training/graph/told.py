@@ -8,6 +8,8 @@ from typing import Any, NamedTuple
 
 import tensorflow as tf
 
+from tfnn.training.source.batches import packed, tensors_in
+
 
 class Told(NamedTuple):
     """The logs of a step: `zeros` are what a loop begins with, `form` is the nest that its tensors make up in the end."""
@@ -22,11 +24,7 @@ class Told(NamedTuple):
 
     def packed(self, tensors):
         """The logs of which `tensors` are the carried form."""
-        if tf.executing_eagerly():
-            return tensors
-        left = iter(tensors)
-        leaves = [None if leaf is None else next(left) for leaf in tf.nest.flatten(self.form, expand_composites=True)]
-        return tf.nest.pack_sequence_as(self.form, leaves, expand_composites=True)
+        return tensors if tf.executing_eagerly() else packed(self.form, tensors, expand_composites=True)
 
 
 NOTHING = Told([], {})
@@ -39,9 +37,7 @@ def told_in(form):
 
 def carried(logs):
     """Logs as a loop carries them: a list of tensors; as they are where steps run eagerly, in loops of Python."""
-    if tf.executing_eagerly():
-        return logs
-    return [leaf for leaf in tf.nest.flatten(logs, expand_composites=True) if leaf is not None]
+    return logs if tf.executing_eagerly() else tensors_in(logs, expand_composites=True)
 
 
 def zeros_of(spec):
@@ -53,5 +49,5 @@ def zeros_of(spec):
 
 def losses_are_finite(logs):
     """Whether all that logs tell as "loss" is finite."""
-    losses = tf.nest.flatten(logs.get("loss")) if isinstance(logs, dict) else []
-    return tf.reduce_all([tf.reduce_all(tf.math.is_finite(tf.cast(x, tf.float32))) for x in losses if x is not None])
+    losses = tensors_in(logs.get("loss")) if isinstance(logs, dict) else []
+    return tf.reduce_all([tf.reduce_all(tf.math.is_finite(tf.cast(loss, tf.float32))) for loss in losses])
