@@ -86,6 +86,7 @@ DEFAULT = {
         "PyDataset, two workers",
         "generator with weights",
         "dataset with weights of one output",
+        "a state that batches hand on, not built",
         "lengths that differ, average",
         "sparse tensor, a part for validation",
     ],

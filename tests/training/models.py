@@ -65,6 +65,18 @@ class Unbuilt(keras.Model):
         return self.last(self.hidden(x) * (2.0 if training else 1.0))
 
 
+class Remembering(keras.Model):
+    """A subclass that is not built, whose recurrent layer keeps its state; each example is three words of two numbers."""
+
+    def __init__(self):
+        super().__init__()
+        self.words = LAYERS.Reshape((3, 2))
+        self.memory, self.last = LAYERS.GRU(4, stateful=True), LAYERS.Dense(3, "softmax")
+
+    def call(self, x):
+        return self.last(self.memory(self.words(x)))
+
+
 class EitherInput(keras.Model):
     """Takes one of two inputs; the other is None."""
 

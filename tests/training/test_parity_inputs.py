@@ -8,7 +8,7 @@ import pytest
 import tensorflow as tf
 
 from tests.training import oracle
-from tests.training.models import TWO, TWO_X, TWO_Y, EitherInput, TellsMuch, two_headed
+from tests.training.models import TWO, TWO_X, TWO_Y, EitherInput, Remembering, TellsMuch, two_headed
 from tests.training.oracle import DATA, HELD, HELD_W, LAYERS, W, X, Y, assert_same_run, compare, compiled, dense, trained
 from tests.training.sources import (
     AVERAGED,
@@ -132,6 +132,14 @@ CASES = {
     "weights of one output": (
         compiled(two_headed, **TWO),
         lambda: {**DATA, "x": TWO_X, "y": TWO_Y, "sample_weight": {"kind": W, "odd": None}, "validation_split": 0.25},
+    ),
+    "a state that batches hand on, not built": (
+        compiled(Remembering),
+        lambda: {"x": X, "y": Y, "batch_size": 15, "validation_data": HELD},
+    ),
+    "a state that the batches of a dataset hand on, not built": (
+        compiled(Remembering),
+        lambda: {"x": dataset(drop_remainder=True)},
     ),
     "an input that is None": (compiled(EitherInput), lambda: {**DATA, "x": {"a": None, "b": X}}),
     "weights in a list": (WEIGHTED, lambda: {**DATA, "sample_weight": [W]}),

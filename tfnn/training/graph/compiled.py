@@ -12,6 +12,7 @@ from tfnn.internals import compiled
 from tfnn.internals.layers import layers_of, mask_of, takes_training
 from tfnn.internals.optimizers import rate_in, replaced_rate, without_all_reduce
 from tfnn.optimizers.nested import optimizers_of
+from tfnn.training.graph.states import build_states
 
 
 class Compiled:
@@ -40,14 +41,16 @@ class Compiled:
         self.own_test_step = overrides(model, "test_step") or overrides(model, "compute_metrics")
         self.model, self.head, self.optimizer, self.classes = model, head, model.optimizer, []
 
-    def build(self, spec):
+    def build(self, spec, batch_size=None):
         """Creates all variables, of model, loss, metrics and optimizer, which no traced function may create.
 
         A model with a step of its own creates what it needs when that is traced: only it knows what it calls.
 
         Args:
             spec: (x, y, sample_weight) of a batch as tensor specs; the number of examples is None.
+            batch_size: how many examples every batch has, or None.
         """
+        build_states(lambda x: self.forward(x, training=False), self.model, spec[0], batch_size)
         if spec[1] is None and compiled.has_loss(self.model) and not self.own_loss:
             raise ValueError(f"model {self.model.name!r} is compiled with a loss, which needs labels y, and got none")
         if not self.own_step:

@@ -107,15 +107,15 @@ class EvaluationGraph:
         return self.compiled.epoch_logs(logs) if self.compiled.own_test_step else self.compiled.model.get_metrics_result()
 
 
-def evaluation_for(model, spec, jit=None, head=None):
+def evaluation_for(model, source, jit=None, head=None):
     """The model's `EvaluationGraph` of an earlier call where it still holds, else a new one; `jit` of None takes any.
 
-    `head` is the part of the model that is called, with `spec` that of the whole; see `tfnn.training.graph.compiled.Compiled`.
+    `head` is the part of the model that is called, `source` that of the whole; see `tfnn.training.graph.compiled.Compiled`.
     """
     earlier = held(model, "evaluation")
     if earlier and jit in (None, earlier.jit) and earlier.compiled.head is head and earlier.compiled.current:
         return earlier
     evaluation = EvaluationGraph(model, jit or OFF, head)
-    evaluation.compiled.build(spec)
+    evaluation.compiled.build(source.spec, source.static_batch)
     hold(model, "evaluation", evaluation)
     return evaluation

@@ -8,10 +8,11 @@ import tensorflow as tf
 from tfnn.internals.layers import layers_of
 from tfnn.training.graph.compiled import call, overrides
 from tfnn.training.graph.held import held, hold
+from tfnn.training.graph.states import build_states
 
 
-def prediction_for(model, spec):
-    """The trace of the model's outputs for batches like `spec`: that of an earlier call, or a new one."""
+def prediction_for(model, source):
+    """The trace of the model's outputs for the batches of a source: that of an earlier call, or a new one."""
 
     def outputs(batch):
         if overrides(model, "predict_step"):
@@ -20,8 +21,9 @@ def prediction_for(model, spec):
 
     if model.run_eagerly:
         return outputs
+    build_states(lambda x: call(model, x, training=False), model, source.spec[0], source.static_batch)
     layers, earlier = layers_of(model), held(model, "prediction")
     if not earlier or earlier[0] != layers:
         earlier = layers, tf.function(functools.partial(outputs), autograph=False)
         hold(model, "prediction", earlier)
-    return earlier[1].get_concrete_function(spec)
+    return earlier[1].get_concrete_function(source.batch_spec)

@@ -87,9 +87,9 @@ class TrainingGraph:
     def function(self, call, jit_compile=False):
         return traced(call, self.eager, jit_compile)
 
-    def build(self, spec):
-        """Makes all variables that can be made before the trace; `spec` is (x, y, sample_weight) of a batch."""
-        self.compiled.build(spec)
+    def build(self, spec, batch_size=None):
+        """Makes all variables that can be made before the trace, as `Compiled.build` does."""
+        self.compiled.build(spec, batch_size)
         if self.key.accumulates:
             self.compiled.check_summable()
         for probe in self.key.probes:

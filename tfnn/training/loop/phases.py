@@ -57,7 +57,7 @@ class Phases:
         graph.controls.check_memory = Memory(graph, read.spec).check if graph.key.rebatches else lambda size: None
         validate = None
         if validation is not None:
-            evaluation = evaluation_for(request.model, validation.spec, validation_jit, head)
+            evaluation = evaluation_for(request.model, validation, validation_jit, head)
             validate = lambda heed: run_evaluation(evaluation, held_out, self.callbacks, request.validation_steps, heed)
         path = request.resumed.path if request.resumed and not run_controls else None
         line = introduction(graph, read.micro_batch, request.accumulate, why, new_trace, path, words)
@@ -70,7 +70,7 @@ class Phases:
         new_trace = reason_for_new_trace(graph, key, form)
         if graph is None or not graph.serves(key, run_controls):
             graph = key.kind(model, key, run_controls)
-            graph.build(self.data.source.spec)
+            graph.build(self.data.source.spec, self.data.source.static_batch)
             hold(model, "graph", graph)
         graph.forms += [form] if form not in graph.forms else []
         return graph, new_trace
