@@ -318,6 +318,32 @@ def test_an_overflow_under_float16_is_skipped_and_lowers_the_scale_as_by_keras()
         np.testing.assert_allclose(a, b, atol=5e-3)
 
 
+def test_tensorflows_switch_runs_steps_in_python_also_those_that_were_traced_before():
+    seen = set()  # whether the model was called in Python on real numbers
+    watcher = lambda: LAYERS.Lambda(lambda x: x if seen.add(tf.executing_eagerly()) else x)
+    grow = lambda: [tfnn.callbacks.BatchSizeScheduler({1: 32}, mode="rebatch")]
+    make = compiled(lambda: keras.Sequential([keras.Input((6,)), LAYERS.Dense(3, "softmax"), watcher()]))
+    traced, grown = trained(make, VALIDATED, tfnn.fit), trained(make, {}, tfnn.fit, callbacks=grow())
+    calls = {
+        "fit": lambda model: trained(lambda: model, VALIDATED, tfnn.fit),
+        "grow": lambda model: tfnn.fit(model, X, Y, 16, 2, 0, callbacks=grow()),
+        "evaluate": lambda model: tfnn.evaluate(model, X, Y, verbose=0),
+        "predict": lambda model: tfnn.predict(model, X, verbose=0),
+    }
+    for call in calls.values():
+        call(traced[0])
+    tf.config.run_functions_eagerly(True)
+    try:
+        assert_same_run(trained(make, VALIDATED, tfnn.fit), trained(make, VALIDATED, keras.Model.fit))
+        assert_same_run(trained(make, {}, tfnn.fit, callbacks=grow()), grown)
+        for name, call in calls.items():
+            seen.clear()
+            call(traced[0])
+            assert seen == {True}, name
+    finally:
+        tf.config.run_functions_eagerly(False)
+
+
 def test_a_model_without_weights_to_train_is_only_measured():
     def frozen():
         model = dense()

@@ -5,7 +5,7 @@ import tensorflow as tf
 
 from tfnn.training.graph.compiled import Compiled
 from tfnn.training.graph.held import held, hold
-from tfnn.training.graph.loops import loop, over_parts, over_static_parts, reset_metrics, traced
+from tfnn.training.graph.loops import loop, over_parts, over_static_parts, reset_metrics, runs_eagerly, traced
 from tfnn.training.graph.pace import Pace
 from tfnn.training.graph.told import NOTHING, carried, told_in
 from tfnn.training.graph.xla import OFF
@@ -24,7 +24,7 @@ class EvaluationGraph:
 
     def __init__(self, model, jit=OFF, head=None):
         self.compiled, self.strategy, self.jit, self.pace = Compiled(model, head), model.distribute_strategy, jit, Pace()
-        self.eager, tpu = model.run_eagerly, isinstance(self.strategy, tf.distribute.TPUStrategy)
+        self.eager, tpu = runs_eagerly(model), isinstance(self.strategy, tf.distribute.TPUStrategy)
         self.static, self.static_tail = (jit.on or tpu) and not self.eager, jit.tail or tpu
         self.step = model.test_step if self.compiled.own_test_step else self.plain_step
         self.arrays_function, self.stream_function = traced(self.over_arrays, self.eager), traced(self.over_stream, self.eager)
@@ -113,8 +113,9 @@ def evaluation_for(model, source, jit=None, head=None):
     `head` is the part of the model that is called, `source` that of the whole; see `tfnn.training.graph.compiled.Compiled`.
     """
     earlier = held(model, "evaluation")
-    if earlier and jit in (None, earlier.jit) and earlier.compiled.head is head and earlier.compiled.current:
-        return earlier
+    if earlier and jit in (None, earlier.jit) and earlier.compiled.head is head and earlier.eager == runs_eagerly(model):
+        if earlier.compiled.current:
+            return earlier
     evaluation = EvaluationGraph(model, jit or OFF, head)
     evaluation.compiled.build(source.spec, source.static_batch)
     hold(model, "evaluation", evaluation)

@@ -5,6 +5,11 @@ import functools
 import tensorflow as tf
 
 
+def runs_eagerly(model):
+    """Whether steps run in Python: as the model was compiled, or by TensorFlow's switch for all functions."""
+    return bool(model.run_eagerly or tf.config.functions_run_eagerly())
+
+
 def traced(call, eager, jit_compile=False):
     """`call` as a tf.function; as it is for a model that runs eagerly."""
     if eager:

@@ -8,6 +8,7 @@ import tensorflow as tf
 from tfnn.internals.layers import layers_of
 from tfnn.training.graph.compiled import call, overrides
 from tfnn.training.graph.held import held, hold
+from tfnn.training.graph.loops import runs_eagerly
 from tfnn.training.graph.states import build_states
 
 
@@ -19,7 +20,7 @@ def prediction_for(model, source):
             return model.predict_step(batch)
         return call(model, keras.utils.unpack_x_y_sample_weight(batch)[0], training=False)
 
-    if model.run_eagerly:
+    if runs_eagerly(model):
         return outputs
     build_states(lambda x: call(model, x, training=False), model, source.spec[0], source.static_batch)
     layers, earlier = layers_of(model), held(model, "prediction")

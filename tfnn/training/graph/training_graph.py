@@ -43,6 +43,7 @@ class GraphKey:
     guard: bool = True  # whether a number that is not finite ends a call and undoes it
     probes: tuple = ()  # the `tfnn.controls.Probe`s that measure in it
     head: Any = None  # the part of the model that is called, None for the whole
+    eager: bool = False  # whether steps run in Python, untraced
 
     def changed(self, other):
         """The names of the fields in which another key differs."""
@@ -78,7 +79,7 @@ class TrainingGraph:
     def __init__(self, model, key, controls=None):
         self.compiled, self.strategy = Compiled(model, key.head), model.distribute_strategy
         self.key, self.micro_batch = key, key.micro_batch
-        self.eager, self.forms = model.run_eagerly, []  # of the data that were seen, in words
+        self.eager, self.forms = key.eager, []  # of the data that were seen, in words
         self.controls = controls or Controls(key.micro_batch, key.rebatches and self.any_size, key.accumulates)
         self.pace, self.step = Pace(), Step(self.compiled, self.controls, key.accumulates, key.augmentation, key.probes)
         self.train = self.function(self.run)

@@ -7,6 +7,7 @@ from tfnn.training.graph.array_graph import ArrayGraph
 from tfnn.training.graph.compiled import Compiled
 from tfnn.training.graph.evaluation_graph import evaluation_for
 from tfnn.training.graph.held import held, hold
+from tfnn.training.graph.loops import runs_eagerly
 from tfnn.training.graph.memory import Memory
 from tfnn.training.graph.stream_graph import StreamGraph
 from tfnn.training.graph.training_graph import GraphKey
@@ -54,7 +55,8 @@ class Phases:
         augmentation = () if features else request.augmentation
         jit, validation_jit, why = choose_jit(request.model, request.jit_compile, self.work, augmentation, read, head)
         graph, new_trace = self.graph(read, jit, augmentation, head, run_controls)
-        graph.controls.check_memory = Memory(graph, read.spec).check if graph.key.rebatches else lambda size: None
+        measured = graph.key.rebatches and not graph.eager  # by a trace
+        graph.controls.check_memory = Memory(graph, read.spec).check if measured else lambda size: None
         validate = None
         if validation is not None:
             evaluation = evaluation_for(request.model, validation, validation_jit, head)
@@ -88,7 +90,8 @@ class Phases:
             read.measure()
         kind = ArrayGraph if isinstance(read, Arrays) else StreamGraph
         sizes = read.micro_batch or 1, self.accumulates, self.rebatches
-        return GraphKey(kind, *sizes, jit, augmentation, self.request.nonfinite != "ignore", self.probes, head)
+        guard, eager = self.request.nonfinite != "ignore", runs_eagerly(request.model)
+        return GraphKey(kind, *sizes, jit, augmentation, guard, self.probes, head, eager)
 
 
 def growth_of(callbacks):
