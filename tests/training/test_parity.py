@@ -107,6 +107,15 @@ def sharpness(y, y_pred):
 
 
 ODD = lambda part: {"kind": part, "odd": part[::-1].copy()}
+
+
+def float8():
+    """A net of eight-bit floats, whose scales are weights that take their gradient for their value."""
+    model = keras.Sequential([keras.Input((6,)), LAYERS.Dense(16, "relu"), LAYERS.Dense(3, "softmax")])
+    model.quantize("float8")
+    return model
+
+
 SPARSE = keras.losses.SparseCategoricalCrossentropy
 VALIDATED = {"validation_data": HELD}
 KERAS, ADAM = keras.optimizers, tfnn.optimizers.Adam
@@ -136,6 +145,7 @@ CASES = {
     "an apply_gradients of an optimizer's own": (compiled(optimizer=lambda: Centralised(0.1, momentum=0.9)), VALIDATED),
     "an apply_gradients that is wrapped": (compiled(optimizer=lambda: clipping(sgd())), {}),
     "an optimizer in another": (compiled(optimizer=lambda: Lookahead(KERAS.SGD(0.1, momentum=0.9))), {}),
+    "float8": (compiled(float8, optimizer=lambda: ADAM(0.01)), {}),
     "warm-up": (compiled(optimizer=lambda: tfnn.optimizers.SGD(tfnn.schedules.Warmup(tfnn.schedules.Cosine(0.1, 20), 4))), {}),
     "batch size that divides": (compiled(), {"batch_size": 20}),
     "full batch": (compiled(), {"batch_size": 60}),
@@ -320,7 +330,7 @@ def test_an_overflow_under_float16_is_skipped_and_lowers_the_scale_as_by_keras()
 
 def test_tensorflows_switch_runs_steps_in_python_also_those_that_were_traced_before():
     seen = set()  # whether the model was called in Python on real numbers
-    watcher = lambda: LAYERS.Lambda(lambda x: x if seen.add(tf.executing_eagerly()) else x)
+    watcher = lambda: LAYERS.Lambda(lambda x: (seen.add(tf.executing_eagerly()), x)[1])
     grow = lambda: [tfnn.callbacks.BatchSizeScheduler({1: 32}, mode="rebatch")]
     make = compiled(lambda: keras.Sequential([keras.Input((6,)), LAYERS.Dense(3, "softmax"), watcher()]))
     traced, grown = trained(make, VALIDATED, tfnn.fit), trained(make, {}, tfnn.fit, callbacks=grow())

@@ -93,6 +93,12 @@ class Compiled:
 
     def check_summable(self):
         """Refuses what a sum over micro-batches, weighted by examples, would not give exactly."""
+        for weight in [] if self.own_step else self.weights:
+            if getattr(weight, "overwrite_with_gradient", False):
+                raise ValueError(
+                    f"weight {weight.path!r} takes its gradient for its value, as under quantize('float8'), and such a value is"
+                    " no sum over micro-batches: train with accumulate=1 and a batch that does not grow"
+                )
         for _, loss in compiled.losses_of(self.model):
             reduction = getattr(loss, "reduction", "sum_over_batch_size")
             if reduction not in ("sum_over_batch_size", "mean"):

@@ -31,6 +31,10 @@ class EvaluationGraph:
         self.static_batches = traced(self.over_static_batches, self.eager, jit.on)
         self.traced_step, self.compiled_step = traced(self.step, self.eager), traced(self.step, self.eager, jit.on)
 
+    def serves(self, head):
+        """Whether it still holds for its model, with this part called."""
+        return self.compiled.head is head and self.eager == runs_eagerly(self.compiled.model) and self.compiled.current
+
     def advance(self, source, limit, fresh):
         """(batches read, whether more follow, metrics since `fresh`) of up to `limit` batches from where `source` stands."""
         if not isinstance(source, Arrays):
@@ -113,9 +117,8 @@ def evaluation_for(model, source, jit=None, head=None):
     `head` is the part of the model that is called, `source` that of the whole; see `tfnn.training.graph.compiled.Compiled`.
     """
     earlier = held(model, "evaluation")
-    if earlier and jit in (None, earlier.jit) and earlier.compiled.head is head and earlier.eager == runs_eagerly(model):
-        if earlier.compiled.current:
-            return earlier
+    if earlier and jit in (None, earlier.jit) and earlier.serves(head):
+        return earlier
     evaluation = EvaluationGraph(model, jit or OFF, head)
     evaluation.compiled.build(source.spec, source.static_batch)
     hold(model, "evaluation", evaluation)
