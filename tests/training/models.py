@@ -65,6 +65,29 @@ class Unbuilt(keras.Model):
         return self.last(self.hidden(x) * (2.0 if training else 1.0))
 
 
+class Remembering(keras.Model):
+    """A subclass that is not built, whose recurrent layer keeps its state; each example is three words of two numbers."""
+
+    def __init__(self):
+        super().__init__()
+        self.words = LAYERS.Reshape((3, 2))
+        self.memory, self.last = LAYERS.GRU(4, stateful=True), LAYERS.Dense(3, "softmax")
+
+    def call(self, x):
+        return self.last(self.memory(self.words(x)))
+
+
+class EitherInput(keras.Model):
+    """Takes one of two inputs; the other is None."""
+
+    def __init__(self):
+        super().__init__()
+        self.last = LAYERS.Dense(3, "softmax")
+
+    def call(self, x):
+        return self.last(x["b"] if x["a"] is None else x["a"])
+
+
 class Autoencoder(keras.Model):
     """Learns without labels: its loss is all `add_loss`."""
 
@@ -94,6 +117,26 @@ class MoreLogs(keras.Model):
     def train_step(self, data):
         logs = super().train_step(data)
         return {**logs, "size": tf.reduce_sum(tf.square(self.trainable_variables[0]))}
+
+
+class TellsMuch(keras.Model):
+    """Its steps tell a loss for each example, predictions, None, numbers of Python and a dict."""
+
+    def train_step(self, data):
+        x, y = data
+        with tf.GradientTape() as tape:
+            told = self.told(y, self(x, training=True))
+        gradients = tape.gradient(told["loss"], self.trainable_variables)
+        self.optimizer.apply_gradients(zip(gradients, self.trainable_variables))
+        return told
+
+    def test_step(self, data):
+        return self.told(data[1], self(data[0], training=False))
+
+    def told(self, y, y_pred):
+        loss = keras.losses.sparse_categorical_crossentropy(y, y_pred)
+        more = {"total": tf.reduce_sum(loss), "weight": None, "parts": 2}
+        return {"loss": loss, "predictions": y_pred, "nothing": None, "rate": 0.5, "more": more}
 
 
 class OwnTestStep(keras.Model):

@@ -64,7 +64,10 @@ def assert_same_run(ours, theirs, rtol=1e-5, atol=1e-5, counted=True):
     assert list(found.history) == list(expected.history)
     assert found.epoch == expected.epoch
     for name, values in expected.history.items():
-        np.testing.assert_allclose(found.history[name], values, rtol, atol, err_msg=name)
+        if values[0] is None:  # a step of the model's own may tell so
+            assert found.history[name] == values, name
+        else:
+            np.testing.assert_allclose(found.history[name], values, rtol, atol, err_msg=name)
 
 
 def compare(make, arguments, **options):

@@ -75,11 +75,12 @@ class Begun(Batches):
 
 
 def generator(*arrays, size=16):
-    """Batches without end, in which a smaller one comes after every three."""
+    """Batches without end, in which a smaller one comes after every three; arrays may be nests that hold None."""
     arrays = arrays or (X, Y)
+    examples = len(keras.tree.flatten(arrays)[0])
     while True:
-        for start in range(0, len(arrays[0]), size):
-            yield tuple(a[start : start + size] for a in arrays)
+        for start in range(0, examples, size):
+            yield keras.tree.map_structure(lambda a: a if a is None else a[start : start + size], arrays)
 
 
 LENGTHS = 1 + np.arange(60) * 7 % 11

@@ -309,6 +309,9 @@ def test_refuses_what_it_would_do_wrongly(xy):
     maker = compiled()
     maker.make_train_function = lambda force=False: None
     summed = compiled(loss=keras.losses.SparseCategoricalCrossentropy(reduction="sum"))
+    eight_bits = keras.Sequential([keras.Input((64,)), keras.layers.Dense(10, "softmax")])
+    eight_bits.quantize("float8")
+    eight_bits.compile("sgd", "sparse_categorical_crossentropy")
     dataset = tf.data.Dataset.from_tensor_slices((x, y)).batch(50)
     larger = BatchSizeScheduler({1: 64}, mode="rebatch")
     refused = [
@@ -324,6 +327,7 @@ def test_refuses_what_it_would_do_wrongly(xy):
         (model, (x, y), {"validation_batch_size": -3}, "validation_batch_size=-3"),
         (model, (x, y), {"callbacks": keras.callbacks.CallbackList([], model=model)}, "needs a History"),
         (summed, (x, y), {"callbacks": [BatchSizeScheduler({1: 64})]}, "reduction='sum'"),
+        (eight_bits, (x, y), {"accumulate": 2}, "takes its gradient for its value"),
         (model, (x, y[:-1]), {}, "x: 200, y: 199"),
         (model, (None, None), {}, "needs x"),
         (model, (x[:0], y[:0]), {}, "at least one example"),

@@ -20,6 +20,7 @@ from tests.training.models import (
     OwnMetrics,
     OwnTestStep,
     OwnTrainStep,
+    TellsMuch,
     Unbuilt,
     images,
     regularised,
@@ -54,6 +55,49 @@ def own(kind, **options):
     return compiled(functools.partial(dense, kind=kind), **options)
 
 
+class Centralised(keras.optimizers.SGD):
+    """Its `apply_gradients` is its own: gradient centralisation (Yong et al. 2020, arXiv:2004.01461)."""
+
+    def apply_gradients(self, grads_and_vars):
+        centred = [(g - tf.reduce_mean(g, 0, keepdims=True) if len(g.shape) > 1 else g, v) for g, v in grads_and_vars]
+        return super().apply_gradients(centred)
+
+
+def clipping(optimizer):
+    """An optimizer that is wrapped by hand, on the object."""
+    apply = optimizer.apply_gradients
+    optimizer.apply_gradients = lambda pairs: apply([(tf.clip_by_norm(g, 0.01), v) for g, v in pairs])
+    return optimizer
+
+
+class Lookahead(keras.optimizers.Optimizer):
+    """An optimizer that holds another (Zhang et al. 2019, arXiv:1907.08610)."""
+
+    def __init__(self, inner, every=2, share=0.5):
+        super().__init__(float(inner.learning_rate))
+        self.inner, self.every, self.share = inner, every, share
+
+    def build(self, variables):
+        super().build(variables)
+        self.inner.build(variables)
+        self.slow = self.add_optimizer_variables(variables, "slow")
+        with tf.init_scope():  # once, and not in each step of what is traced
+            for slow, fast in zip(self.slow, variables):
+                slow.assign(fast)
+
+    def apply_gradients(self, grads_and_vars):
+        pairs = list(grads_and_vars)
+        if not self.built:
+            self.build([v for _, v in pairs])
+        self.inner.apply_gradients(pairs)
+        due = self.iterations % self.every == self.every - 1
+        for slow, (_, fast) in zip(self.slow, pairs):
+            slow.assign(tf.where(due, slow + self.share * (fast - slow), slow))
+            fast.assign(tf.where(due, slow, fast))
+        self.iterations.assign_add(1)
+        return self.iterations
+
+
 def hinge(y, y_pred):
     return tf.reduce_mean(tf.nn.relu(1 - y_pred + tf.cast(y, y_pred.dtype)[:, None]), -1)
 
@@ -63,6 +107,15 @@ def sharpness(y, y_pred):
 
 
 ODD = lambda part: {"kind": part, "odd": part[::-1].copy()}
+
+
+def float8():
+    """A net of eight-bit floats, whose scales are weights that take their gradient for their value."""
+    model = keras.Sequential([keras.Input((6,)), LAYERS.Dense(16, "relu"), LAYERS.Dense(3, "softmax")])
+    model.quantize("float8")
+    return model
+
+
 SPARSE = keras.losses.SparseCategoricalCrossentropy
 VALIDATED = {"validation_data": HELD}
 KERAS, ADAM = keras.optimizers, tfnn.optimizers.Adam
@@ -89,6 +142,10 @@ CASES = {
     "Keras's accumulation": (compiled(optimizer=lambda: KERAS.SGD(0.1, gradient_accumulation_steps=2)), {}),
     "scaled loss": (compiled(optimizer=lambda: KERAS.SGD(0.1, loss_scale_factor=8.0)), {}),
     "dynamic loss scale": (compiled(optimizer=lambda: KERAS.LossScaleOptimizer(sgd())), {}),
+    "an apply_gradients of an optimizer's own": (compiled(optimizer=lambda: Centralised(0.1, momentum=0.9)), VALIDATED),
+    "an apply_gradients that is wrapped": (compiled(optimizer=lambda: clipping(sgd())), {}),
+    "an optimizer in another": (compiled(optimizer=lambda: Lookahead(KERAS.SGD(0.1, momentum=0.9))), {}),
+    "float8": (compiled(float8, optimizer=lambda: ADAM(0.01)), {}),
     "warm-up": (compiled(optimizer=lambda: tfnn.optimizers.SGD(tfnn.schedules.Warmup(tfnn.schedules.Cosine(0.1, 20), 4))), {}),
     "batch size that divides": (compiled(), {"batch_size": 20}),
     "full batch": (compiled(), {"batch_size": 60}),
@@ -167,6 +224,7 @@ CASES = {
     ),
     "own train_step": (own(OwnTrainStep, metrics=None), {**VALIDATED, "sample_weight": W}),
     "own train_step on top of Keras's": (own(MoreLogs), VALIDATED),
+    "own steps that tell vectors and None": (own(TellsMuch, loss=None, metrics=None), VALIDATED),
     "own test_step": (own(OwnTestStep), VALIDATED),
     "own compute_loss": (own(OwnLoss), VALIDATED),
     "own compute_metrics": (own(OwnMetrics), VALIDATED),
@@ -199,6 +257,7 @@ UNDER_XLA = [
     "loss that is a sum",
     "two inputs, two outputs",
     "own train_step",
+    "own steps that tell vectors and None",
     "own compute_metrics",
     "dynamic loss scale",
     "Keras's AdamW, norm clipped, EMA",
@@ -267,6 +326,32 @@ def test_an_overflow_under_float16_is_skipped_and_lowers_the_scale_as_by_keras()
     assert scales[0] == scales[1] < 2**24
     for a, b in zip(*(model.get_weights() for model in models), strict=True):
         np.testing.assert_allclose(a, b, atol=5e-3)
+
+
+def test_tensorflows_switch_runs_steps_in_python_also_those_that_were_traced_before():
+    seen = set()  # whether the model was called in Python on real numbers
+    watcher = lambda: LAYERS.Lambda(lambda x: (seen.add(tf.executing_eagerly()), x)[1])
+    grow = lambda: [tfnn.callbacks.BatchSizeScheduler({1: 32}, mode="rebatch")]
+    make = compiled(lambda: keras.Sequential([keras.Input((6,)), LAYERS.Dense(3, "softmax"), watcher()]))
+    traced, grown = trained(make, VALIDATED, tfnn.fit), trained(make, {}, tfnn.fit, callbacks=grow())
+    calls = {
+        "fit": lambda model: trained(lambda: model, VALIDATED, tfnn.fit),
+        "grow": lambda model: tfnn.fit(model, X, Y, 16, 2, 0, callbacks=grow()),
+        "evaluate": lambda model: tfnn.evaluate(model, X, Y, verbose=0),
+        "predict": lambda model: tfnn.predict(model, X, verbose=0),
+    }
+    for call in calls.values():
+        call(traced[0])
+    tf.config.run_functions_eagerly(True)
+    try:
+        assert_same_run(trained(make, VALIDATED, tfnn.fit), trained(make, VALIDATED, keras.Model.fit))
+        assert_same_run(trained(make, {}, tfnn.fit, callbacks=grow()), grown)
+        for name, call in calls.items():
+            seen.clear()
+            call(traced[0])
+            assert seen == {True}, name
+    finally:
+        tf.config.run_functions_eagerly(False)
 
 
 def test_a_model_without_weights_to_train_is_only_measured():

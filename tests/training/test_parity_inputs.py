@@ -1,12 +1,15 @@
 """`tfnn.fit` takes every kind of data that `model.fit` takes, in the same order: datasets, PyDatasets, generators, ragged."""
 
+import functools
+
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
 
 from tests.training import oracle
-from tests.training.oracle import DATA, HELD, HELD_W, LAYERS, W, X, Y, assert_same_run, compare, compiled, trained
+from tests.training.models import TWO, TWO_X, TWO_Y, EitherInput, Remembering, TellsMuch, two_headed
+from tests.training.oracle import DATA, HELD, HELD_W, LAYERS, W, X, Y, assert_same_run, compare, compiled, dense, trained
 from tests.training.sources import (
     AVERAGED,
     KINDS,
@@ -61,6 +64,10 @@ CASES = {
     "dataset of unknown length, three steps per execution": (compiled(steps_per_execution=3), lambda: {"x": unknown()}),
     "dataset, eager": (compiled(run_eagerly=True), lambda: {"x": dataset()}),
     "dataset, compiled by XLA": (compiled(jit_compile=True), lambda: {"x": dataset()}),
+    "dataset, steps that tell vectors and None": (
+        compiled(functools.partial(dense, kind=TellsMuch), loss=None, metrics=None),
+        lambda: {"x": dataset(), "validation_data": dataset(*HELD)},
+    ),
     "dataset that prefetches": (compiled(), lambda: {"x": dataset().prefetch(2)}),
     "validation of a dataset by a dataset": (compiled(), lambda: {"x": dataset(), "validation_data": dataset(*HELD, size=8)}),
     "validation by a dataset of unknown length": (compiled(), lambda: {"x": dataset(), "validation_data": unknown(*HELD)}),
@@ -112,6 +119,29 @@ CASES = {
     "sequences with a mask": (LSTM, lambda: {"x": keras.utils.pad_sequences(WORDS, padding="post"), "y": KINDS}),
     "ragged tensor": (compiled(ragged_mean), lambda: {"x": ragged(), "y": KINDS}),
     "dataset of ragged tensors": (compiled(ragged_mean), lambda: {"x": SLICES((ragged(), KINDS)).batch(16)}),
+    "dataset with None for weights": (WEIGHTED, lambda: {"x": dataset().map(lambda x, y: (x, y, None))}),
+    "dataset with weights of one output": (
+        compiled(two_headed, **TWO, weighted_metrics=lambda: {"kind": ["accuracy"]}),
+        lambda: {"x": SLICES((TWO_X, TWO_Y, W)).batch(16).map(lambda x, y, w: (x, y, {"kind": w, "odd": None}))},
+    ),
+    "generator with None for weights": (WEIGHTED, lambda: {"x": generator(X, Y, None), "steps_per_epoch": 4}),
+    "generator with weights of one output": (
+        compiled(two_headed, **TWO),
+        lambda: {"x": generator(TWO_X, TWO_Y, {"kind": W, "odd": None}), "steps_per_epoch": 4},
+    ),
+    "weights of one output": (
+        compiled(two_headed, **TWO),
+        lambda: {**DATA, "x": TWO_X, "y": TWO_Y, "sample_weight": {"kind": W, "odd": None}, "validation_split": 0.25},
+    ),
+    "a state that batches hand on, not built": (
+        compiled(Remembering),
+        lambda: {"x": X, "y": Y, "batch_size": 15, "validation_data": HELD},
+    ),
+    "a state that the batches of a dataset hand on, not built": (
+        compiled(Remembering),
+        lambda: {"x": dataset(drop_remainder=True)},
+    ),
+    "an input that is None": (compiled(EitherInput), lambda: {**DATA, "x": {"a": None, "b": X}}),
     "weights in a list": (WEIGHTED, lambda: {**DATA, "sample_weight": [W]}),
     "strings": (compiled(of_strings), lambda: {"x": NAMES, "y": Y}),
     "sparse tensor, a part for validation": (

@@ -43,7 +43,7 @@ def squared_steps(optimizer, gradients, weights):
     with unchanged([*weights, *optimizer.variables]):
         before = [array(weight) for weight in weights]
         for _ in range(optimizers_of(optimizer)[0].gradient_accumulation_steps or 1):
-            optimizer.apply(*zip(*reached))
+            optimizer.apply_gradients(reached)
         with np.errstate(all="ignore"):
             return {id(w): float(np.sum((array(w) - value) ** 2)) for w, value in zip(weights, before)}
 

@@ -92,7 +92,8 @@ class BaseOptimizer(keras.optimizers.Optimizer):
         super().build(list(weights))
         if before["_trainable_variables"]:
             for weight, average in zip(weights, averages_of(self)):
-                average.assign(weight)
+                if average is not None:
+                    average.assign(weight)
         for name in LISTS:
             object.__setattr__(self, name, before[name] + list(getattr(self, name, [])))
 

@@ -154,7 +154,9 @@ class Optimizer(BaseOptimizer, TellingOptimizer):
     def finalize_variable_values(self, var_list):
         if self.use_ema:
             for weight in var_list:
-                weight.assign(averages_of(self)[place_of(self, weight)])
+                average = averages_of(self)[place_of(self, weight)]
+                if average is not None:
+                    weight.assign(average)
 
     # What a trainer may ask of an optimizer --------------------------------------------------------------------------
 
@@ -186,11 +188,15 @@ class Optimizer(BaseOptimizer, TellingOptimizer):
     # Files -----------------------------------------------------------------------------------------------------------
 
     def entries(self, weights):
-        """[(name, variable)] of the state of `weights`; a name is the weight's path and the kind of the variable."""
+        """[(name, variable)] of the state of `weights`; a name is the weight's path and the kind of the variable.
+
+        A weight that is not learnt, as the scales of float8 are, which their gradients replace, has none.
+        """
         lists = {"average": averages_of(self), "gradient": sums_of(self)}
         kinds = {kind: held for kind, held in {**lists, **self.state}.items() if held}
         indices = [place_of(self, weight) for weight in weights]
-        return [(f"{path_of(weights_of(self)[i])}/{kind}", held[i]) for kind, held in kinds.items() for i in indices]
+        found = [(f"{path_of(weights_of(self)[i])}/{kind}", held[i]) for kind, held in kinds.items() for i in indices]
+        return [(name, variable) for name, variable in found if variable is not None]
 
     def clock_entries(self, weights):
         """[(name, variable)] of the clocks of those weights that have their own."""
@@ -288,6 +294,8 @@ class Optimizer(BaseOptimizer, TellingOptimizer):
         """Replaces every weight by its average where `now`. A `tf.cond` would not do: replicas cannot synchronise inside it."""
         assign = lambda weight, average, now: weight.assign(tf.where(now, average, weight))
         for weight, average in zip(weights_of(self), averages_of(self)):
+            if average is None:
+                continue
             weight = weight.value if isinstance(weight, keras.Variable) else weight
             distribution.extended.update(weight, assign, args=(average.value, now), group=False)
 

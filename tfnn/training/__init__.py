@@ -18,7 +18,7 @@ What `tfnn.fit(model, x, y, ...)` does, with the names of the functions that do 
                     while updates < limit:               graph/array_graph.py, graph/stream_graph.py
                         while micro-batches of this update are left:
                             augment, forward, loss, backward, metrics        graph/step.py
-                        optimizer.apply(mean of the gradients)
+                        optimizer.apply_gradients(mean of the gradients)
                     a number is not finite: put back what the call changed, of a stream what the update changed;
                     then the host repeats up to there, and raises or skips
                 callbacks.on_train_batch_end(step, logs) once for the piece; a callback with a batch hook makes pieces of

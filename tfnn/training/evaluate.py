@@ -35,7 +35,7 @@ def evaluate(
     """
     with model.distribute_strategy.scope():
         source = source_of(x, y, sample_weight, batch_size=batch_size, steps=steps, model=model)
-        evaluation = evaluation_for(model, source.spec)
+        evaluation = evaluation_for(model, source)
         callbacks = one_epoch(callbacks, model, verbose, steps or source.length)
         logs = run_evaluation(evaluation, source, callbacks, steps)
     return logs if return_dict else in_order(model, logs)

@@ -32,7 +32,7 @@ def predict(
     with model.distribute_strategy.scope():
         source = source_of(x, batch_size=batch_size, steps=steps, model=model)
         callbacks = one_epoch(callbacks, model, verbose, steps or source.length)
-        function, outputs, model.stop_predicting = prediction_for(model, source.batch_spec), [], False
+        function, outputs, model.stop_predicting = prediction_for(model, source), [], False
         callbacks.on_predict_begin()
         for step, batch in enumerate(source):
             if step == steps or model.stop_predicting:

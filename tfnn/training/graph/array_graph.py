@@ -37,6 +37,7 @@ class ArrayGraph(TrainingGraph):
         self.undoes_calls = self.static or self.eager
         self.static_updates = self.function(self.updates_of_static_batches, key.jit.on)
         self.traced_step = self.function(self.part if key.accumulates else self.single)
+        self.compiled_single = self.function(self.single, key.jit.on)
         self.found = weakref.WeakKeyDictionary()  # {source: {(size, tail): its trace}}
 
     def advance(self, source, limit, fresh):
@@ -80,24 +81,29 @@ class ArrayGraph(TrainingGraph):
         `tail` examples are left where no more whole batches are: of all rows, unless the size has changed in this pass. None
         leaves them to the body of dynamic shape.
         """
-        self.trace_step(batch_of(spec_of(reading.data)))  # which makes the metrics
-        begin = place, tf.constant(0), tf.constant(True), self.first_logs(batch_of(spec_of(reading.data)))
+        spec = batch_of(spec_of(reading.data))
+        self.trace_step(spec)  # which makes the metrics
+        told = self.told(spec)
+        begin = place, tf.constant(0), tf.constant(True), told.zeros
         reset_metrics(self.compiled.model, fresh)
         if size is None:
             size = self.controls.size.value() if self.key.rebatches else self.micro_batch
+        static, step = self.static and not told.varies, self.step_for(reading.data)
+        if self.static and told.varies:  # XLA then compiles each batch by itself
+            step = self.compiled_single
 
         def updates():
             """(Whether all is well, the state after the updates)."""
             state = begin
-            if self.static:
+            if static:
                 state = self.static_updates(reading, limit, state, size, tail)
-            if not (self.static and self.static_tail):
-                state = self.updates_of_any_size(reading, limit, state, size)
+            if not (static and self.static_tail):
+                state = self.updates_of_any_size(reading, limit, state, size, step)
             return state[2], state
 
         good, (at, updates, _, logs) = self.undone_where_bad(updates) if self.undoes_calls else updates()
         place = tf.where(good, at, place) if self.undoes_calls else at
-        return self.results(place, updates, good, place >= tf.shape(reading.order)[0], logs)
+        return self.results(place, updates, good, place >= tf.shape(reading.order)[0], told.packed(logs))
 
     @property
     def size_of_batches(self):
@@ -118,9 +124,9 @@ class ArrayGraph(TrainingGraph):
             state = loop(going(rows, limit, tail), self.plain(step, batch, tail), state)
         return state
 
-    def updates_of_any_size(self, reading, limit, state, size):
+    def updates_of_any_size(self, reading, limit, state, size, step):
         """The same for batches of any size, such as the tail that the static bodies have left."""
-        step, batch, rows = self.step_for(reading.data), self.reader(reading), tf.shape(reading.order)[0]
+        batch, rows = self.reader(reading), tf.shape(reading.order)[0]
         if self.key.accumulates:
             parts = lambda total, at, end: over_parts(part_of(step, batch), total, at, end, size)
             return loop(going(rows, limit, 1), self.accumulated(parts, rows, size), state)

@@ -2,6 +2,7 @@
 
 import contextlib
 import re
+import warnings
 
 import keras
 import tensorflow as tf
@@ -12,6 +13,7 @@ from tfnn.internals.layers import layers_of, mask_of, takes_training, with_marks
 from tfnn.internals.optimizers import rate_in, replaced_rate, without_all_reduce
 from tfnn.optimizers.nested import optimizers_of
 from tfnn.training.graph.snapshot import Snapshot
+from tfnn.training.graph.states import build_states
 
 MEANS = "sum_over_batch_size", "mean"
 
@@ -42,14 +44,16 @@ class Compiled:
         self.own_test_step = overrides(model, "test_step") or overrides(model, "compute_metrics")
         self.model, self.head, self.optimizer, self.classes = model, head, model.optimizer, []
 
-    def build(self, spec):
+    def build(self, spec, batch_size=None):
         """Creates all variables, of model, loss, metrics and optimizer, which no traced function may create.
 
         A model with a step of its own creates what it needs when that is traced: only it knows what it calls.
 
         Args:
             spec: (x, y, sample_weight) of a batch as tensor specs; the number of examples is None.
+            batch_size: how many examples every batch has, or None.
         """
+        build_states(lambda x: self.forward(x, training=False), self.model, spec[0], batch_size)
         if spec[1] is None and compiled.has_loss(self.model) and not self.own_loss:
             raise ValueError(f"model {self.model.name!r} is compiled with a loss, which needs labels y, and got none")
         if not self.own_step:
@@ -99,6 +103,12 @@ class Compiled:
 
     def check_summable(self):
         """Refuses what a sum over micro-batches, weighted by examples, would not give exactly."""
+        for weight in [] if self.own_step else self.weights:
+            if getattr(weight, "overwrite_with_gradient", False):
+                raise ValueError(
+                    f"weight {weight.path!r} takes its gradient for its value, as under quantize('float8'), and such a value is"
+                    " no sum over micro-batches: train with accumulate=1 and a batch that does not grow"
+                )
         for _, loss in compiled.losses_of(self.model):
             reduction = getattr(loss, "reduction", "sum_over_batch_size")
             if reduction not in (*MEANS, "mean_with_sample_weight"):
@@ -140,7 +150,8 @@ class Compiled:
 
     def output_spec(self, x):
         """The outputs for inputs like `x`, without their values."""
-        spec = keras.tree.map_structure(lambda a: keras.KerasTensor([None, *a.shape[1:]], a.dtype.name), x)
+        of_rows = lambda a: None if a is None else keras.KerasTensor([None, *a.shape[1:]], a.dtype.name)
+        spec = keras.tree.map_structure(of_rows, x)
         return self.model.compute_output_spec(spec)
 
     def check_takes_soft_labels(self):
@@ -208,8 +219,12 @@ class Compiled:
             return tf.reduce_max([tf.abs(tf.cast(tf.convert_to_tensor(rate), tf.float32)) for rate in rates])
 
     def apply(self, gradients, run):
+        """One update, by what Keras's own training step calls: an optimizer may override any of what that leads to."""
+        if not self.weights:
+            warnings.warn(f"model {self.model.name!r} has no trainable weights", stacklevel=2)
+            return
         with self.learning_rate_of(run):
-            self.optimizer.apply(gradients, self.weights)
+            self.optimizer.apply_gradients(zip(gradients, self.weights))
 
     @contextlib.contextmanager
     def learning_rate_of(self, run):

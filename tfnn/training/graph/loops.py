@@ -5,6 +5,11 @@ import functools
 import tensorflow as tf
 
 
+def runs_eagerly(model):
+    """Whether steps run in Python: as the model was compiled, or by TensorFlow's switch for all functions."""
+    return bool(model.run_eagerly or tf.config.functions_run_eagerly())
+
+
 def traced(call, eager, jit_compile=False):
     """`call` as a tf.function; as it is for a model that runs eagerly."""
     if eager:
@@ -37,12 +42,6 @@ def over_static_parts(step, carry, at, end, size, tail):
         body = lambda start, carry, part=part: (start + part, step(carry, start, part))
         at, carry = loop(lambda start, _, part=part: start + part <= end, body, (at, carry))
     return at, carry
-
-
-def zeros_like_output(function, *specs):
-    """Zeros of the form of what `function` gives for arguments like `specs`."""
-    outputs = function.get_concrete_function(*specs).structured_outputs
-    return tf.nest.map_structure(lambda told: tf.zeros(told.shape, told.dtype), outputs)
 
 
 def reset_metrics(model, fresh):

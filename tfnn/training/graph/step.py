@@ -13,6 +13,7 @@ from tfnn import random
 from tfnn.controls import Facts
 from tfnn.optimizers.nested import optimizers_of
 from tfnn.training.graph.augmentation import augmented
+from tfnn.training.graph.told import losses_are_finite
 from tfnn.training.graph.xla import own_code
 from tfnn.training.source.batches import examples
 
@@ -161,8 +162,7 @@ class Step:
                 data = augmented(self.augmentation, *keras.utils.unpack_x_y_sample_weight(batch))
                 batch = keras.utils.pack_x_y_sample_weight(*data)
             logs = self.compiled.model.train_step(batch)
-        loss = logs.get("loss", 0.0) if isinstance(logs, dict) else 0.0
-        return logs, tf.reduce_all(tf.math.is_finite(tf.cast(loss, tf.float32)))
+        return logs, losses_are_finite(logs)
 
 
 def measured(probe, facts):

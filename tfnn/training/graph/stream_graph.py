@@ -7,7 +7,7 @@ import tensorflow as tf
 from tfnn.training.graph.loops import loop, reset_metrics
 from tfnn.training.graph.nonfinite import suspicion
 from tfnn.training.graph.training_graph import TrainingGraph
-from tfnn.training.source.batches import rows, without_optionals
+from tfnn.training.source.batches import packed, rows, tensors_in, without_optionals
 
 
 class Carry(NamedTuple):
@@ -74,15 +74,15 @@ class StreamGraph(TrainingGraph):
         """Up to `limit` updates; `place` is how many batches and examples of pass number `passes` were read before."""
         spec = without_optionals(iterator.element_spec)
         self.trace_step(spec)
-        logs = self.first_logs(spec)
+        told = self.told(spec)
         reset_metrics(self.compiled.model, fresh)
         reading = Reading(iterator, order, self.controls.seed.value(), passes)
         update = self.summed if self.key.accumulates else self.joined if self.key.rebatches else self.of_one_batch
         none = tf.experimental.Optional.empty(iterator.element_spec)
-        state = Carry(place, tf.constant(0), tf.constant(True), tf.constant(False), logs, none)
+        state = Carry(place, tf.constant(0), tf.constant(True), tf.constant(False), told.zeros, none)
         more = lambda *state: (Carry(*state).updates < limit) & Carry(*state).good & ~Carry(*state).ended
         done = Carry(*loop(more, lambda *state: update(reading, Carry(*state)), state))
-        return self.results(*done[:-1])._replace(last=done.last)
+        return self.results(*done[:-2], told.packed(done.logs))._replace(last=done.last)
 
     # An update: each gives the `Carry` after it ---------------------------------------------------------------------------
 
@@ -97,10 +97,11 @@ class StreamGraph(TrainingGraph):
     def joined(self, reading, before):
         """With several batches as one, for what cannot be split, or where larger batches are faster."""
         spec = without_optionals(reading.iterator.element_spec)
-        empty = [tf.TensorArray(s.dtype, 0, True, infer_shape=False, element_shape=s.shape) for s in tf.nest.flatten(spec)]
+        array = lambda s: tf.TensorArray(s.dtype, 0, True, infer_shape=False, element_shape=s.shape)
+        empty = [array(s) for s in tensors_in(spec)]
 
         def collect(count, place, ended, last, parts):
-            put = lambda batch: [array.write(count, part) for array, part in zip(parts, tf.nest.flatten(batch))]
+            put = lambda batch: [array.write(count, part) for array, part in zip(parts, tensors_in(batch))]
             found = lambda batch, place, element: (count + 1, place, tf.constant(False), element, put(batch))
             return reading.read(place, found, lambda: (count, place, tf.constant(True), last, parts))
 
@@ -109,7 +110,7 @@ class StreamGraph(TrainingGraph):
         count, place, ended, last, parts = loop(more, collect, state)
 
         def train():
-            batch = tf.nest.pack_sequence_as(spec, [array.concat() for array in parts])
+            batch = packed(spec, [array.concat() for array in parts])
             good, logs = self.guarded_single(batch, reading.key(before.place, place))
             self.count_examples(before.place, place, reading)
             return before.updates + 1, good, logs

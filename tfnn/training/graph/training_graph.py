@@ -21,9 +21,10 @@ from tfnn.distribute import device_type
 from tfnn.internals.tensorflow import traces_of, without_xla_kernel
 from tfnn.training.graph.changes import Changes
 from tfnn.training.graph.compiled import Compiled
-from tfnn.training.graph.loops import traced, zeros_like_output
+from tfnn.training.graph.loops import traced
 from tfnn.training.graph.pace import Pace
 from tfnn.training.graph.step import Step
+from tfnn.training.graph.told import NOTHING, carried, told_in
 from tfnn.training.graph.variables import variables_of
 from tfnn.training.graph.xla import OFF, Jit
 
@@ -43,6 +44,7 @@ class GraphKey:
     guard: bool = True  # whether a number that is not finite ends a call and undoes it
     probes: tuple = ()  # the `tfnn.controls.Probe`s that measure in it
     head: Any = None  # the part of the model that is called, None for the whole
+    eager: bool = False  # whether steps run in Python, untraced
 
     def changed(self, other):
         """The names of the fields in which another key differs."""
@@ -80,7 +82,7 @@ class TrainingGraph:
     def __init__(self, model, key, controls=None):
         self.compiled, self.strategy = Compiled(model, key.head), model.distribute_strategy
         self.key, self.micro_batch = key, key.micro_batch
-        self.eager, self.forms = model.run_eagerly, []  # of the data that were seen, in words
+        self.eager, self.forms = key.eager, []  # of the data that were seen, in words
         self.controls = controls or Controls(key.micro_batch, key.rebatches and self.any_size, key.accumulates)
         self.pace, self.step = Pace(), Step(self.compiled, self.controls, key.accumulates, key.augmentation, key.probes)
         self.train = self.function(self.run)
@@ -89,9 +91,9 @@ class TrainingGraph:
     def function(self, call, jit_compile=False):
         return traced(call, self.eager, jit_compile)
 
-    def build(self, spec):
-        """Makes all variables that can be made before the trace; `spec` is (x, y, sample_weight) of a batch."""
-        self.compiled.build(spec)
+    def build(self, spec, batch_size=None):
+        """Makes all variables that can be made before the trace, as `Compiled.build` does."""
+        self.compiled.build(spec, batch_size)
         if self.key.accumulates:
             self.compiled.check_summable()
         for probe in self.key.probes:
@@ -165,8 +167,8 @@ class TrainingGraph:
         """An update with one batch: (whether its loss is finite, what the model's own step told)."""
         if self.compiled.own_step:
             logs, good = self.strategy.run(self.traced_own_step, (batch, key))
-            return self.heeded(good), logs
-        return self.update_with(self.part(None, batch, key)), {}
+            return self.heeded(good), carried(logs)
+        return self.update_with(self.part(None, batch, key)), carried({})
 
     def update_with(self, total):
         """Makes an update with what was summed; whether every loss was finite."""
@@ -193,7 +195,7 @@ class TrainingGraph:
         if self.compiled.own_step:
             return self.undone_where_bad(lambda: self.single(batch, key))
         before = self.before_update()
-        return self.guarded_update(self.part(None, batch, key), before), {}
+        return self.guarded_update(self.part(None, batch, key), before), carried({})
 
     @property
     def is_careful(self):
@@ -280,11 +282,11 @@ class TrainingGraph:
                 f"a checkpoint cannot hold what {self.changes.others[0]} changes in the training step: keep it in a tf.Variable"
             )
 
-    def first_logs(self, batch_spec):
-        """What the loop over updates starts with where a model's own step tells something: zeros of that form."""
+    def told(self, batch_spec):
+        """The `Told` of the model's own step for batches like these; tracing that makes the metrics."""
         if not self.compiled.own_step or self.eager:
-            return {}
-        return zeros_like_output(self.traced_own_step, batch_spec, KEY)[0]
+            return NOTHING
+        return told_in(self.traced_own_step.get_concrete_function(batch_spec, KEY).structured_outputs[0])
 
     def results(self, place, updates, good, ended, logs):
         if self.compiled.own_step:

@@ -114,6 +114,8 @@ def suits(model, asked, augmentation, source, layers):
     for layer in before + layers:
         if not layer.supports_jit:
             return False, f"layer {layer.name!r} does not support XLA"
+        if getattr(layer, "stateful", False):  # its gradients broadcast a state of static size over batches of dynamic size
+            return False, f"XLA cannot compile a layer that keeps its state, as {layer.name!r}, for batches of any size"
     if getattr(source, "ragged", False):
         return False, "XLA compiles anew for each length, and lengths differ from batch to batch"
     if device == "GPU":

@@ -16,6 +16,7 @@ TOLD = {  # the fields of a `GraphKey`
     "augmentation": "augment",
     "guard": "whether numbers are guarded",
     "probes": "what callbacks measure",
+    "eager": "run_eagerly",
     "head": "what was computed before",
 }
 

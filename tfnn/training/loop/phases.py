@@ -7,6 +7,7 @@ from tfnn.training.graph.array_graph import ArrayGraph
 from tfnn.training.graph.compiled import Compiled
 from tfnn.training.graph.evaluation_graph import evaluation_for
 from tfnn.training.graph.held import held, hold
+from tfnn.training.graph.loops import runs_eagerly
 from tfnn.training.graph.memory import Memory
 from tfnn.training.graph.stream_graph import StreamGraph
 from tfnn.training.graph.training_graph import GraphKey
@@ -57,10 +58,11 @@ class Phases:
         if jit.on and request.jit_compile == "auto" and (why_not := self.why_not_compiled(graph, read)):
             jit, validation_jit, why = OFF, OFF, why_not
             graph, _ = self.graph(read, jit, augmentation, head, run_controls)
-        graph.controls.check_memory = Memory(graph, read.spec).check if graph.key.rebatches else lambda size: None
+        measured = graph.key.rebatches and not graph.eager  # by a trace
+        graph.controls.check_memory = Memory(graph, read.spec).check if measured else lambda size: None
         validate = None
         if validation is not None:
-            evaluation = evaluation_for(request.model, validation.spec, validation_jit, head)
+            evaluation = evaluation_for(request.model, validation, validation_jit, head)
             validate = lambda heed: run_evaluation(evaluation, held_out, self.callbacks, request.validation_steps, heed)
         path = request.resumed.path if request.resumed and not run_controls else None
         line = introduction(graph, read.micro_batch, request.accumulate, why, new_trace, path, words)
@@ -78,7 +80,7 @@ class Phases:
         new_trace = reason_for_new_trace(graph, key, form)
         if graph is None or not graph.serves(key, run_controls):
             graph = key.kind(model, key, run_controls)
-            graph.build(self.data.source.spec)
+            graph.build(self.data.source.spec, self.data.source.static_batch)
             hold(model, "graph", graph)
         graph.forms += [form] if form not in graph.forms else []
         return graph, new_trace
@@ -96,7 +98,8 @@ class Phases:
             read.measure()
         kind = ArrayGraph if isinstance(read, Arrays) else StreamGraph
         sizes = read.micro_batch or 1, self.accumulates, self.rebatches
-        return GraphKey(kind, *sizes, jit, augmentation, self.request.nonfinite != "ignore", self.probes, head)
+        guard, eager = self.request.nonfinite != "ignore", runs_eagerly(request.model)
+        return GraphKey(kind, *sizes, jit, augmentation, guard, self.probes, head, eager)
 
 
 def growth_of(callbacks):

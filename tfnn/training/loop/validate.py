@@ -46,4 +46,6 @@ def plain(logs):
 
 def float_of(value):
     value = np.asarray(value)
-    return value.item() if value.ndim == 0 else value
+    if value.ndim:
+        return value
+    return float(value) if value.dtype.kind in "fiub" else value.item()

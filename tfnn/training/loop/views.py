@@ -32,7 +32,7 @@ def views_of(run, source, validation, validation_steps, augmentation, settings):
         return x
 
     def predictions():
-        answer = prediction_for(graph.compiled.model, validation.batch_spec)
+        answer = prediction_for(graph.compiled.model, validation)
         for batch in itertools.islice(validation, validation_steps):
             yield keras.utils.unpack_x_y_sample_weight(batch)[1], answer(batch)
         validation.close()

@@ -4,6 +4,7 @@ import dataclasses
 import pathlib
 from typing import NamedTuple
 
+import keras
 import numpy as np
 
 from tfnn.training.resume import checkpoint, state
@@ -101,7 +102,7 @@ class Saver:
         meta["trainer"] = {
             **numbers,
             "mid_epoch": not epoch_end,
-            "logs": {name: np.asarray(value).tolist() for name, value in self.progress.logs.items()},
+            "logs": keras.tree.map_structure(lambda told: np.asarray(told).tolist(), dict(self.progress.logs)),
             "place": source.state(),
             "controls": self.controls.state(),
             **self.fixed,

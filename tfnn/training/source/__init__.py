@@ -11,6 +11,7 @@ class Source(Protocol):
     """
 
     micro_batch: int | None  # examples of a batch; None where nobody knows, before `measure`
+    static_batch: int | None  # examples of every batch; None where the last one may be smaller, or nobody knows
     length: int | None  # batches of a pass, None where nobody knows
     passes: int | None  # the number of the pass that is read, None before the first `seek`
     place: Any

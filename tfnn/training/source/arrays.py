@@ -26,6 +26,10 @@ class Arrays:
         self.shuffle, self.seed = shuffle, seed
         self.passes, self.place = None, 0
 
+    @property
+    def static_batch(self):
+        return None if self.rows % self.micro_batch else self.micro_batch
+
     def updates_left(self, controls):
         return -(-(self.rows - self.place) // controls.batch_size)
 

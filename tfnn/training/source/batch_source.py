@@ -5,7 +5,7 @@ import contextlib
 import keras
 import tensorflow as tf
 
-from tfnn.training.source.batches import without_optionals
+from tfnn.training.source.batches import rows, without_optionals
 
 
 class BatchSource:
@@ -58,7 +58,7 @@ class BatchSource:
     def read_last(self, last):
         """(batch, its examples) of the Optional that was read last."""
         batch = without_optionals(last.get_value())
-        examples = tf.range(self.place[1] - len(keras.tree.flatten(batch)[0]), self.place[1])
+        examples = tf.range(self.place[1] - rows(batch), self.place[1])
         return batch, examples if self.order is None else tf.gather(self.order, examples)
 
     def __iter__(self):

@@ -24,9 +24,24 @@ def take(data, examples):
 
 
 def without_optionals(batch):
-    """Keras makes an empty `tf.experimental.Optional` of a None that a generator yields."""
-    empty = tf.experimental.Optional, tf.OptionalSpec
-    return keras.tree.map_structure(lambda a: None if isinstance(a, empty) else a, batch)
+    """A batch, or its specs, with None for what holds none.
+
+    Keras makes an empty `tf.experimental.Optional` of a None that a generator yields; a `tf.data.Dataset` has a spec for it.
+    """
+    none = tf.experimental.Optional, tf.OptionalSpec, type(tf.type_spec_from_value(None))
+    return keras.tree.map_structure(lambda a: None if isinstance(a, none) else a, batch)
+
+
+def tensors_in(nest, expand_composites=False):
+    """The tensors of a nest, or their specs, in order and without None."""
+    return [leaf for leaf in tf.nest.flatten(nest, expand_composites) if leaf is not None]
+
+
+def packed(form, tensors, expand_composites=False):
+    """The nest of which `tensors_in` gave `tensors`, where `form` is one like it."""
+    left = iter(tensors)
+    leaves = [None if leaf is None else next(left) for leaf in tf.nest.flatten(form, expand_composites)]
+    return tf.nest.pack_sequence_as(form, leaves, expand_composites)
 
 
 def rows(data):

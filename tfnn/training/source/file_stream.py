@@ -36,6 +36,10 @@ class FileStream(BatchSource):
         self.shuffle, self.seed = shuffle, seed
 
     @property
+    def static_batch(self):
+        return None if self.rows % self.micro_batch else self.micro_batch
+
+    @property
     def spec(self):
         return spec_of(self.data)
 

@@ -9,7 +9,7 @@ from tfnn.internals import data
 from tfnn.internals.data import first_batch, set_signature, signature_of
 from tfnn.random import permutation
 from tfnn.training.source.batch_source import BatchSource
-from tfnn.training.source.batches import without_optionals
+from tfnn.training.source.batches import rows, without_optionals
 
 
 class Stream(BatchSource):
@@ -79,7 +79,7 @@ class Stream(BatchSource):
         else:
             self.made = self.measured = 1
             batch = next(iter(self.dataset))
-        self.micro_batch = len(keras.tree.flatten(batch)[0])
+        self.micro_batch = int(rows(without_optionals(batch)))
 
     def seek(self, passes, place=(0, 0)):
         self.close()
