@@ -114,7 +114,7 @@ class Breaks(keras.layers.Layer):
 def test_it_changes_nothing_where_an_error_ends_it():
     model = keras.Sequential([keras.Input((4,)), Breaks(), keras.layers.Dense(3, "softmax")])
     model.compile(tfnn.optimizers.SGD(tfnn.schedules.Cosine(0.1, 9), momentum=0.9), "sparse_categorical_crossentropy")
-    state.build_optimizer(model.optimizer, model.trainable_variables)
+    state.build_optimizer(model.optimizer, model.trainable_variables, model)
     model._symbolic_build(data_batch=(X[:4], Y[:4], None))
     before = everything(model)
     with pytest.raises(tf.errors.InvalidArgumentError):

@@ -28,6 +28,9 @@ class TellingOptimizer:
         """{name: "a number" or None}: the numbers of the update rule, whatever their values are now."""
         return {}
 
+    def belong_together(self, weights):
+        """Tells it the weights of the model that it trains: others may not join."""
+
     def take_in(self, weights):
         """Makes the state of those weights that it does not know yet."""
         raise NotImplementedError

@@ -58,7 +58,8 @@ def find_learning_rate(
         model: a compiled `keras.Model`. Its training step must be Keras's own.
         x, y, sample_weight, batch_size, class_weight, shuffle, augment, accumulate, seed, jit_compile: as in `tfnn.fit`.
         min_learning_rate, max_learning_rate: η_min and η_max.
-        updates: n; the data are repeated as often as needed.
+        updates: n; the data are repeated as often as needed. Of an optimizer with `gradient_accumulation_steps` they are the
+            batches, of which several share a rate.
         smoothing: β of the moving average of losses, in [0, 1); 0 means no smoothing.
         divergence: the sweep stops when the smoothed loss is this many times its minimum; above 1.
 
@@ -131,28 +132,31 @@ class RangeTest(controls.Probe):
     def __init__(self, sweep, smoothing, divergence, augmentation):
         super().__init__()
         self.sweep, self.smoothing, self.divergence, self.augmentation = sweep, smoothing, divergence, augmentation
+        self.rows = sweep.updates  # of what is told: one for each batch of gradients
         self.before, self.rates = None, []
 
     def on_train_begin(self, logs=None):
         """Keras calls this when all but the optimizer is built, and nothing is traced yet."""
         optimizer = self.model.optimizer
-        state.build_optimizer(optimizer, self.model.trainable_variables)
+        state.build_optimizer(optimizer, self.model.trainable_variables, self.model)
         self.before = state.capture(self.model, variables=self.changed)
         self.rates = [(part, rate_in(part)) for part in optimizers_of(optimizer)]
         for part, _ in self.rates:
             self.sweep.start = float(tf.convert_to_tensor(part.iterations))
             put_rate(part, self.sweep)
+        calls = max(part.gradient_accumulation_steps or 1 for part, _ in self.rates)  # for one update
+        self.sweep.updates = max(2, -(-self.rows // calls))
 
     def changed(self):
         return variables_of(self.model, self.augmentation)
 
     def build(self, weights):
         self.count = tf.Variable(0, trainable=False)
-        self.told = tf.Variable(tf.zeros((2, self.sweep.updates)), trainable=False)
+        self.told = tf.Variable(tf.zeros((2, self.rows)), trainable=False)
         return [self.count, self.told]
 
     def measure(self, facts):
-        here = tf.range(self.sweep.updates) == self.count
+        here = tf.range(self.rows) == self.count
         self.told.assign(tf.where(here, tf.stack([facts.learning_rate, facts.loss])[:, None], self.told))
         self.count.assign_add(1)
 

@@ -83,6 +83,10 @@ class BaseOptimizer(keras.optimizers.Optimizer):
         """Whether it holds state for a weight. Keras 3.12 to 3.15; raises without `_trainable_variables_indices`."""
         return key_of(self, weight) in part(self, "_trainable_variables_indices")
 
+    def refuse_unknown(self, weights):
+        """Keras's ValueError for weights that it holds no state for. Keras 3.12 to 3.15; raises without the method."""
+        super()._check_variables_are_known(weights)
+
     def build_more(self, weights):
         """Keras's `build`, which makes lists for these weights alone: here they are joined to those that were there.
 
@@ -104,3 +108,7 @@ class BaseOptimizer(keras.optimizers.Optimizer):
             object.__setattr__(self, name, [held[i] for i in order] if held else held)
         for index, weight in enumerate(weights_of(self)):
             part(self, "_trainable_variables_indices")[key_of(self, weight)] = index
+
+    def list_variables(self, variables):
+        """Sorts `variables` into this order. Keras 3.12 to 3.15; raises without `_variables`."""
+        list.__setitem__(part(self, "_variables"), slice(None), variables)  # past the list's own way, which compares them

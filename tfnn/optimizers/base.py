@@ -70,7 +70,7 @@ class Optimizer(BaseOptimizer, TellingOptimizer):
             rate = checked("learning_rate", learning_rate)
             learning_rate = VariableRate(learning_rate) if isinstance(learning_rate, VARIABLES) else rate
         # in __dict__, where Keras does not track them
-        self.__dict__.update(state=collections.defaultdict(list), saved=[], letters_of_update=None, rates={})
+        self.__dict__.update(state=collections.defaultdict(list), saved=[], letters_of_update=None, rates={}, together=set())
         self.__dict__["clocks"] = Clocks(self)
         super().__init__(learning_rate=learning_rate, weight_decay=weight_decay, **kwargs)
 
@@ -116,6 +116,7 @@ class Optimizer(BaseOptimizer, TellingOptimizer):
 
     def add_weights(self, variables):
         """Makes the state of more weights, whether or not the optimizer has some already."""
+        check_real(variables)
         joins = bool(weights_of(self))
         self.build_more(variables)
         for slot in self.slots:
@@ -133,6 +134,8 @@ class Optimizer(BaseOptimizer, TellingOptimizer):
         unknown = [v for v in variables if not self.knows(v)]
         if not unknown:
             return
+        if weights_of(self) and not self.are_of_one_model(variables):
+            self.refuse_unknown(variables)
         if type(self).build is not Optimizer.build:
             raise ValueError(
                 f"{type(self).__name__}.build knows no weights that join later: override add_weights instead of it"
@@ -141,8 +144,23 @@ class Optimizer(BaseOptimizer, TellingOptimizer):
             self.add_weights(unknown)
             self.put_in_order(variables)
 
+    def belong_together(self, weights):
+        self.__dict__["together"] = {key_of(self, weight) for weight in weights}
+
+    def are_of_one_model(self, variables):
+        """Whether weights may be those of the model for whose weights there is state, as far as can be told.
+
+        A trainer tells which belong together. Elsewhere weights that join come with some that are known, as when layers are
+        unfrozen, whereas another model's weights come alone.
+        """
+        held, asked = ({key_of(self, variable) for variable in some} for some in (weights_of(self), variables))
+        return held | asked <= self.together if self.together else bool(held & asked)
+
     def put_in_order(self, weights):
-        """Sorts the lists into the model's order, with other weights last: callbacks and files rely on that order."""
+        """Sorts the lists into the model's order, with other weights last: callbacks and files rely on that order.
+
+        So `variables` are those of an optimizer that was built for all weights at once, as one is that is loaded.
+        """
         keys = [key_of(self, weight) for weight in weights]
         position = {key: index for index, key in enumerate(keys)}
         held = weights_of(self)
@@ -150,6 +168,8 @@ class Optimizer(BaseOptimizer, TellingOptimizer):
         self.reorder(order)
         for slot, held in self.state.items():
             self.state[slot] = [held[i] for i in order]
+        of_weights = [variable for _, variable in self.entries(weights_of(self))]
+        self.list_variables([variable for _, variable in self.own_variables()] + of_weights)
 
     def finalize_variable_values(self, var_list):
         if self.use_ema:
@@ -332,3 +352,13 @@ class Optimizer(BaseOptimizer, TellingOptimizer):
         """(letters, share) for one weight, which first loses that share of itself: θ ← θ − η · weight_decay · θ (decoupled)."""
         decay = decay if decay is not None and decays(self, variable) else None
         return letters, None if decay is None else letters["lr"] * decay
+
+
+def check_real(weights):
+    """Refuses complex weights: the rules are written for real ones, and would drop the imaginary part."""
+    for weight in weights:
+        if "complex" in keras.backend.standardize_dtype(weight.dtype):
+            raise ValueError(
+                f"weight {path_of(weight)!r} is {keras.backend.standardize_dtype(weight.dtype)}, and tfnn's optimizers train real"
+                " weights: train its real and imaginary parts as two weights, or take an optimizer of Keras's"
+            )

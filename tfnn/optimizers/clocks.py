@@ -4,7 +4,7 @@ import collections
 
 import keras
 
-from tfnn.internals.optimizers import key_of, track
+from tfnn.internals.optimizers import key_of
 
 
 class Clocks:
@@ -12,6 +12,9 @@ class Clocks:
 
     Weights that joined together share a variable. An update counts for the weights that take part in it, so that the count
     is also right for weights that are known from the start and frozen for a while.
+
+    They are none of the optimizer's `variables`: a `LossScaleOptimizer` stores those by number beside its own, and would load
+    nothing where a number differs. Files hold them under names, see `Optimizer.save_own_variables`.
     """
 
     def __init__(self, optimizer):
@@ -22,7 +25,6 @@ class Clocks:
 
     def start(self, weights, value=0):
         clock = keras.Variable(value, dtype="int64", trainable=False, aggregation="only_first_replica", name="clock")
-        track(self.optimizer, clock)
         self.made.append(clock)
         self.held |= {self.key(weight): clock for weight in weights}
 

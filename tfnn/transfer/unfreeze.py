@@ -85,7 +85,7 @@ def build(optimizer, groups, model):
     for part in optimizers_of(optimizer):
         if isinstance(part, Optimizer):
             for group in groups:
-                build_optimizer(part, group)
+                build_optimizer(part, group, model)
             part.put_in_order(model.trainable_variables)
     if not optimizer.built:
         optimizer.build(every)

@@ -60,6 +60,9 @@ class Compiled:
             compiled.build(self.model, spec)
             self.weights = self.model.trainable_variables
             self.classes = self.classes_of_outputs(spec[0])
+            for optimizer in optimizers_of(self.optimizer):
+                if isinstance(optimizer, controls.TellingOptimizer):
+                    optimizer.belong_together(self.model.weights)
         self.remember()
 
     def remember(self):

@@ -52,7 +52,8 @@ def restore(model, callbacks, arrays, meta, variables=None):
     """
     for name, places in meta["optimizer_weights"].items():
         if name in optimizers(model):
-            build_optimizer(optimizers(model)[name], [model.weights[place] for place in places if place < len(model.weights)])
+            weights = [model.weights[place] for place in places if place < len(model.weights)]
+            build_optimizer(optimizers(model)[name], weights, model)
             set_clocks(optimizers(model)[name], name, model.weights, arrays)
     variables = variables() if variables else variables_of(model)
     held = {name: array for name, array in arrays.items() if name != GLOBAL and not name.startswith("callbacks/")}
@@ -90,7 +91,10 @@ def places_of(optimizer, model):
     return [place[id(weight)] for weight in weights_of(optimizer)]
 
 
-def build_optimizer(optimizer, weights):
+def build_optimizer(optimizer, weights, model):
+    """Makes the state of some weights of a model, whatever is known of others."""
+    if isinstance(optimizer, TellingOptimizer):
+        optimizer.belong_together(model.weights)
     if not optimizer.built and weights:
         optimizer.build(weights)
     elif isinstance(optimizer, TellingOptimizer):
