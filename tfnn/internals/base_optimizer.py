@@ -110,5 +110,7 @@ class BaseOptimizer(keras.optimizers.Optimizer):
             part(self, "_trainable_variables_indices")[key_of(self, weight)] = index
 
     def list_variables(self, variables):
-        """Sorts `variables` into this order. Keras 3.12 to 3.15; raises without `_variables`."""
-        list.__setitem__(part(self, "_variables"), slice(None), variables)  # past the list's own way, which compares them
+        """Sorts `variables` into this order. Keras 3.12 to 3.15, whose `_variables` TensorFlow wraps, around `_storage`."""
+        held = part(self, "_variables")
+        list.__setitem__(getattr(held, "_storage", held), slice(None), variables)  # past the wrapper, which compares them
+        getattr(held, "_update_snapshot", lambda: None)()
