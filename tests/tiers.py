@@ -90,6 +90,7 @@ DEFAULT = {
         "lengths that differ, average",
         "sparse tensor, a part for validation",
     ],
+    "tests/training/test_preprocessing.py::test_it_trains_measures_and_predicts_as_by_its_own_methods": ["arrays", "texts"],
     "tests/training/test_programs.py::test_a_program_ends_where_it_ends_with_model_fit": ["tickets"],
     "tests/training/test_resume.py::test_whatever_has_a_state_goes_on": [
         "one cycle that is scaled on a plateau, with a batch that grows and a rate that follows it",

@@ -48,7 +48,9 @@ def fit(
 
     Args:
         model: a compiled `keras.Model`. A `train_step`, `test_step`, `compute_loss`, `compute_metrics` or `metrics` of its
-            own are kept; what sums gradients (`accumulate`) is refused for a training step that nothing can split.
+            own are kept; what sums gradients (`accumulate`) is refused for a training step that nothing can split. A model
+            whose class has a `fit` of its own, as KerasHub's tasks have, tells by `preprocess_samples(x, y, sample_weight)`
+            what that does to a batch, which is then done to all data; x may then be texts, as a list or array of strings.
         x, y, sample_weight: arrays or tensors with the examples first, or lists or dicts of them, which are copied to the
             device once, but for `tfnn.data.ImageFiles`, which are decoded as the training goes on, to the same weights; or
             in place of x and y a `Part` of a data set, a `tfnn.data.growable` or `tfnn.data.stream`, or a `tf.data.Dataset`,

@@ -19,6 +19,7 @@ from tfnn.training.resume.state import restore_weights
 from tfnn.training.source.arrays import Arrays
 from tfnn.training.source.choice import source_of, split
 from tfnn.training.source.file_stream import FileStream
+from tfnn.training.source.preprocessing import PreprocessedRows
 
 
 class Data(NamedTuple):
@@ -70,7 +71,7 @@ def read(request):
     """The `Data` of a request."""
     arrays, held_out = (request.x, request.y, request.sample_weight), request.validation_data
     if request.validation_split and held_out is None:
-        arrays, held_out = split(*arrays, request.validation_split)
+        arrays, held_out = split(*arrays, request.validation_split, request.model)
     how = dict(class_weight=request.class_weight, shuffle=request.shuffle, seed=request.seed, model=request.model)
     source = source_of(*arrays, batch_size=request.batch_size, steps=request.steps_per_epoch, **how)
     validation = None
@@ -78,7 +79,8 @@ def read(request):
         size = request.validation_batch_size or request.batch_size
         unpacked = keras.utils.unpack_x_y_sample_weight
         arrays = (*held_out.labelled(), None) if isinstance(held_out, Part) else unpacked(held_out)
-        validation = source_of(*arrays, batch_size=size, steps=request.validation_steps, model=request.model)
+        how = dict(model=request.model, method="evaluate")
+        validation = source_of(*arrays, batch_size=size, steps=request.validation_steps, **how)
     soften_labels(request.model, request.augmentation, source, validation)
     return Data(source, validation)
 
@@ -97,5 +99,5 @@ def work_of(request, data, callbacks):
 
 def check_labels(compiled, data):
     for part in data:
-        if isinstance(part, (Arrays, FileStream)):
+        if isinstance(part, (Arrays, FileStream)) and not isinstance(part, PreprocessedRows):
             compiled.check_labels(part.data[1])

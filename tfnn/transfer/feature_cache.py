@@ -16,6 +16,7 @@ from tfnn.training.graph.compiled import Compiled
 from tfnn.training.graph.xla import own_code
 from tfnn.training.source.arrays import Arrays
 from tfnn.training.source.file_stream import FileStream
+from tfnn.training.source.preprocessing import PreprocessedRows
 from tfnn.transfer.feature_key import description, key_of
 from tfnn.transfer.feature_store import Folder, Memory
 from tfnn.transfer.stage_model import StageModel
@@ -170,6 +171,8 @@ def obstacle(model, source, validation, steps, copies):
     for part, what in (source, "images"), (validation, "validation images"):
         if part is not None and not isinstance(part, (Arrays, FileStream)):
             return f"{what} are read as a stream"
+        if isinstance(part, PreprocessedRows):
+            return f"{what} are made by the model's preprocess_samples"
     if steps and copies is None:
         return "augmentation draws anew in each epoch; FeatureCache(copies=k) keeps k augmented copies"
     mixing = [type(step).__name__ for step in steps if hasattr(step, "augment_batch")]

@@ -10,6 +10,7 @@ from tfnn.internals.data import first_batch, set_signature, signature_of
 from tfnn.random import permutation
 from tfnn.training.source.batch_source import BatchSource
 from tfnn.training.source.batches import rows, without_optionals
+from tfnn.training.source.preprocessing import mapped
 
 
 class Stream(BatchSource):
@@ -25,12 +26,13 @@ class Stream(BatchSource):
         shuffle, seed: of the order of a PyDataset's batches.
         model: its inputs tell which lengths may differ between batches.
         micro_batch: examples of a batch where they are known; else the source's static batch size, or None.
+        preprocess: what makes a batch for the model of one of the source, see `tfnn.training.source.preprocessing`; or None.
 
     Raises:
         ValueError: for what is no source of batches, and one without any.
     """
 
-    def __init__(self, x, class_weight=None, shuffle=False, seed=0, model=None, micro_batch=None):
+    def __init__(self, x, class_weight=None, shuffle=False, seed=0, model=None, micro_batch=None, preprocess=None):
         super().__init__(type(x).__name__)
         self.once = isinstance(x, types.GeneratorType)
         self.source = Ordered(x, shuffle, seed) if isinstance(x, keras.utils.PyDataset) else x
@@ -40,6 +42,8 @@ class Stream(BatchSource):
         if isinstance(x, tf.data.Dataset):
             self.endless = x.cardinality() == tf.data.INFINITE_CARDINALITY
         self.dataset = dataset_of(self.adapter, model)
+        if preprocess:
+            self.dataset = mapped(self.dataset, preprocess)
         self.micro_batch = self.static_batch or micro_batch
         self.made, self.measured, self.within_epoch = 0, 0, False
 
