@@ -71,4 +71,4 @@ def test_no_room_of_the_trainer_calls_one_that_is_nearer_to_fit():
 def test_the_trainer_knows_no_optimizer_or_callback_by_its_class():
     for file in (HOUSE / "training").rglob("*.py"):
         names = [name for name in imports(file) if name.startswith(("tfnn.optimizers", "tfnn.callbacks"))]
-        assert set(names) <= {"tfnn.optimizers.nested", "tfnn.optimizers.base"}, f"{file.name} imports {names}"
+        assert set(names) <= {"tfnn.controls.nested", "tfnn.optimizers.base"}, f"{file.name} imports {names}"

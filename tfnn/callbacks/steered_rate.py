@@ -4,10 +4,10 @@ import keras
 import tensorflow as tf
 
 from tfnn.controls import SettableRate
+from tfnn.controls.nested import training_optimizers
 from tfnn.internals.callbacks import print_line
 from tfnn.internals.compiled import forget_training
 from tfnn.internals.optimizers import rate_in
-from tfnn.optimizers.nested import optimizers_of
 
 
 @keras.saving.register_keras_serializable("tfnn")
@@ -79,7 +79,7 @@ def follow(model, schedule):
 
 
 def known(model):
-    found = optimizers_of(model.optimizer)
+    found = training_optimizers(model)
     if not found:
         raise ValueError(
             f"the optimizer {model.optimizer.name!r} does not know yet those whose rate is to be set: call"
@@ -128,9 +128,10 @@ def log_rates(model, logs):
 
 
 def named(model):
-    """[(optimizer, its name)] of all optimizers with a rate; the name of a single one is ""."""
+    """[(optimizer, its name)] of all optimizers with a rate; those of no `MultiOptimizer` have the name ""."""
+    found = training_optimizers(model)
     several = hasattr(model.optimizer, "optimizers")
-    return [(optimizer, optimizer.name if several else "") for optimizer in optimizers_of(model.optimizer)]
+    return [(optimizer, optimizer.name if several else "") for optimizer in found]
 
 
 def tell(callback, epoch, does, name, rate):

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 import keras
 import tensorflow as tf
 
+from tfnn.controls.nested import updates_of
 from tfnn.controls.run import current
 
 
@@ -33,7 +34,7 @@ class Steering(keras.callbacks.Callback):
 
     def on_train_batch_begin(self, batch, logs=None):
         if current() is None:
-            self.on_update_begin(int(tf.convert_to_tensor(self.model.optimizer.iterations)))
+            self.on_update_begin(updates_of(self.model))
 
 
 class BatchSteering(Steering):

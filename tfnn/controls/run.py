@@ -44,7 +44,7 @@ class Controls:
     def __init__(self, micro_batch: int, exact: bool = False, accumulates: bool = False) -> None:
         self.micro_batch, self.exact, self.accumulates, self.rows = micro_batch, exact, accumulates, None
         self.population = None  # the number of training examples, even if an epoch has fewer; None if unknown
-        self.check_memory = lambda size: None  # raises if a batch is too large; set where batches really grow
+        self.check_memory = fits  # raises if a batch is too large; set where batches really grow
         # A copy of the variables on the host: reading or setting them between two calls of a graph costs as much as an update.
         self.in_force = Batch(micro_batch, micro_batch, 1.0)
         self.size = tf.Variable(micro_batch, dtype=tf.int32, trainable=False)
@@ -157,6 +157,10 @@ class Controls:
         if not self.rows:
             raise ValueError("a schedule in epochs needs to know how long an epoch is: give fit the argument steps_per_epoch")
         return tf.cast(self.examples, tf.float64) / tf.cast(self.examples_per_epoch, tf.float64)
+
+
+def fits(size):
+    """What checks the memory where nothing bounds a batch."""
 
 
 class Views(NamedTuple):

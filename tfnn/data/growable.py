@@ -11,6 +11,7 @@ import tensorflow as tf
 
 from tfnn.checks import int32
 from tfnn.controls import Controls
+from tfnn.controls.nested import updates_of
 from tfnn.data.files import ImageFiles
 from tfnn.random import permutation
 
@@ -111,7 +112,7 @@ class Growable(keras.utils.PyDataset):
     def settle(self):
         """Fixes where each batch of the new epoch ends."""
         rows, self.ends = self.source.rows, [0]
-        update = int(self.steering[0].model.optimizer.iterations) if self.steering else 0
+        update = updates_of(self.steering[0].model) if self.steering else 0
         while self.ends[-1] < rows:
             self.last_size = self.size_at(update + len(self.ends) - 1)
             self.ends.append(min(self.ends[-1] + self.last_size, rows))

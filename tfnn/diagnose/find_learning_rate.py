@@ -10,10 +10,10 @@ import tensorflow as tf
 
 from tfnn import controls
 from tfnn.checks import int32, number
+from tfnn.controls.nested import optimizers_of
 from tfnn.diagnose.learning_rate_curve import LearningRateCurve, first_diverged, smooth
 from tfnn.internals.optimizers import put_rate, rate_in
 from tfnn.internals.random import global_seeds, set_global_seeds
-from tfnn.optimizers.nested import optimizers_of
 from tfnn.training import fit
 from tfnn.training.graph.augmentation import steps_of
 from tfnn.training.graph.held import NAMES

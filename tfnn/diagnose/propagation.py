@@ -8,12 +8,12 @@ import keras
 import tensorflow as tf
 
 from tfnn import controls
+from tfnn.controls.nested import optimizers_of
 from tfnn.diagnose.passes import forward_and_back, own_weights
 from tfnn.diagnose.report import LayerReport, Propagation
 from tfnn.diagnose.statistics import array, dead_share, moments, saturated_share
 from tfnn.diagnose.update import squared_steps, unchanged
 from tfnn.internals.layers import layers_of
-from tfnn.optimizers.nested import optimizers_of
 from tfnn.training.graph.held import held
 
 

@@ -6,10 +6,10 @@ import copy
 import numpy as np
 import tensorflow as tf
 
+from tfnn.controls.nested import optimizers_of
 from tfnn.diagnose.statistics import array
 from tfnn.internals.optimizers import strategy_of, weights_of
 from tfnn.optimizers import Optimizer
-from tfnn.optimizers.nested import optimizers_of
 
 
 @contextlib.contextmanager

@@ -16,6 +16,7 @@ def verdict(layers, loss):
     """One line that begins with "healthy", or with what is wrong; several findings are separated by semicolons.
 
     - NaN or infinity in the output of a layer, else in the loss, else in a gradient; the line names the first place.
+    - nothing learns: every weight is frozen.
     - dead units: the dead share of a layer is at least `DEAD`.
     - saturated units: the saturated share of a layer before the predictions is at least `SATURATED`.
     - vanishing or exploding activations: their variance falls more than `FOLD`-fold from its peak to the last layer before
@@ -29,6 +30,8 @@ def verdict(layers, loss):
     broken = not_finite(layers, loss)
     if broken:
         return broken
+    if all(layer.weight_norm is None for layer in layers):
+        return "nothing learns: no layer has a weight that is not frozen"
     first = next((index for index, layer in enumerate(layers) if layer.weight_norm is not None), 0)
     hidden = [layer for layer in layers[first:] if not layer.prediction]
     back = [layer for layer in reversed(layers[first:]) if layer.gradient is not None]

@@ -52,6 +52,12 @@ def attributes_of(part):
     return {name: value for name, value in vars(part).items() if name not in NOTES and not name.startswith("_self_")}
 
 
+def is_inside_another(layer):
+    """Whether a layer is called by another, as by a model. Keras 3.12 to 3.15; False without `_get_call_context`."""
+    context = getattr(layer, "_get_call_context", None)
+    return context is not None and context().entry_layer is not layer
+
+
 def input_shapes_of(model):
     """{argument of `build`: shape} of a model that was called. Keras 3.12 to 3.15; None without `_build_shapes_dict`."""
     return getattr(model, "_build_shapes_dict", None)

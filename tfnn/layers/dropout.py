@@ -122,7 +122,8 @@ class Dropout(keras.layers.Dropout):
 class SpatialDropout(Dropout):
     """Drops whole channels, as neighbours in a feature map are alike (Tompson et al. 2015, arXiv:1411.4280).
 
-    It takes inputs (B, ..., C) of any rank, and so does the work of Keras's `SpatialDropout1D`, `2D` and `3D`.
+    It takes inputs (B, ..., C) of any rank, or (B, C, ...) of rank 4 and more where `keras.config.image_data_format()` says so,
+    and so does the work of Keras's `SpatialDropout1D`, `2D` and `3D`.
 
     Args:
         rate, seed, scale_at: as in `Dropout`.
@@ -137,8 +138,9 @@ class SpatialDropout(Dropout):
         super().__init__(rate, None, seed, scale_at=scale_at, **kwargs)
 
     def mask_shape(self, inputs):
-        rows, *field, channels = super().mask_shape(inputs)
-        return [rows, *[1] * len(field), channels]
+        rows, *rest = super().mask_shape(inputs)
+        first = len(rest) > 2 and keras.config.image_data_format() == "channels_first"
+        return [rows, rest[0], *[1] * len(rest[1:])] if first else [rows, *[1] * len(rest[:-1]), rest[-1]]
 
     def get_config(self):
         return {name: value for name, value in super().get_config().items() if name != "noise_shape"}

@@ -9,6 +9,8 @@ import tensorflow as tf
 
 from tfnn.data.batches import batches
 
+ROWS = 128  # of a batch, where a data set gives single rows
+
 
 def standardize(x, mean, variance):
     """Eq. 6: x̂ = (x − E[x]) / √Var[x]; 0 where a feature is constant and so carries no information. Moments are float64."""
@@ -73,13 +75,15 @@ class Standardize(keras.layers.Layer):
         Args:
             data: an array, a `tf.data.Dataset`, a `PyDataset` or another iterable of batches (of x, or of (x, y)), a
                 `tfnn.data.Dataset` (of which the training part counts), or the path of a folder of images: see
-                `tfnn.data.batches.batches`.
+                `tfnn.data.batches.batches`. A `tf.data.Dataset` of vectors is one of single rows.
         """
         if isinstance(data, list):
             data = np.asarray(data)
         total = None
         if data is None:
             raise ValueError("adapt needs data, got None")
+        if isinstance(data, tf.data.Dataset) and self.is_one_row(data.element_spec):
+            data = data.batch(ROWS)
         for batch in batches(data):
             if isinstance(batch, dict):
                 raise ValueError(f"adapt takes the inputs of this one layer, got a dict of {sorted(batch)}")
@@ -96,6 +100,12 @@ class Standardize(keras.layers.Layer):
             raise ValueError("adapt needs finite data, got NaN or infinity")
         self.mean.assign(mean)
         self.variance.assign(m2 / count)
+
+    def is_one_row(self, spec):
+        """Whether a data set gives single rows, as its elements are vectors, or have an axis less than the layer's inputs."""
+        x = spec[0] if isinstance(spec, tuple) else spec
+        rank = getattr(getattr(x, "shape", None), "rank", None)
+        return rank is not None and (rank <= 1 or (self.built and rank == len(self.mean.shape) - 1))
 
     def check(self, x):
         if not self.built:

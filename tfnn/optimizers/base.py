@@ -31,6 +31,7 @@ from tfnn.optimizers.hyperparameter import VARIABLES, Hyperparameter, Number, Ra
 from tfnn.optimizers.matching import match, path_of, same_kinds
 
 KERNEL_DTYPES = tf.float32, tf.float64
+NAMED = "named"  # the entry of a file that says that its others go by names
 CLOCK = "clock"  # the name, in a file, of a weight's count of updates
 
 
@@ -235,9 +236,10 @@ class Optimizer(BaseOptimizer, TellingOptimizer):
         values = [(name, variable.numpy()) for name, variable in entries] + self.saved
         for index, (name, value) in enumerate(values):
             store[f"{index}:{name.replace('/', '|')}"] = value
+        store[NAMED] = np.int64(1)  # one entry more than Keras's optimizer has: it then skips the file with a warning
 
     def load_own_variables(self, store):
-        keys = list(store.keys())
+        keys = [key for key in list(store.keys()) if key != NAMED]
         if all(key.isdigit() for key in keys):  # written by Keras, whose order agrees for a single slot
             if len(self.slots) < 2:
                 return super().load_own_variables(store)
@@ -357,8 +359,9 @@ class Optimizer(BaseOptimizer, TellingOptimizer):
 def check_real(weights):
     """Refuses complex weights: the rules are written for real ones, and would drop the imaginary part."""
     for weight in weights:
-        if "complex" in keras.backend.standardize_dtype(weight.dtype):
+        dtype = keras.backend.standardize_dtype(weight.dtype)
+        if "complex" in dtype:
             raise ValueError(
-                f"weight {path_of(weight)!r} is {keras.backend.standardize_dtype(weight.dtype)}, and tfnn's optimizers train real"
-                " weights: train its real and imaginary parts as two weights, or take an optimizer of Keras's"
+                f"weight {path_of(weight)!r} is {dtype}, and tfnn's optimizers train real weights: train its real and imaginary"
+                " parts as two weights, or take an optimizer of Keras's"
             )

@@ -5,6 +5,7 @@ import math
 import typing
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 from tfnn.schedules.ranges import check
@@ -32,6 +33,8 @@ class Schedule(keras.optimizers.schedules.LearningRateSchedule):
 
     def __post_init__(self):
         for field in dataclasses.fields(self):
+            if hasattr(getattr(self, field.name), "__array__"):  # a tensor, a variable or NumPy's: its value now, for JSON
+                setattr(self, field.name, np.asarray(getattr(self, field.name)).tolist())
             if typing.get_origin(field.type) is typing.Annotated:
                 check(field.name, getattr(self, field.name), field.type)
 

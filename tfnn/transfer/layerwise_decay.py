@@ -2,8 +2,8 @@
 
 import keras
 
+from tfnn.controls.nested import optimizers_of
 from tfnn.optimizers import Optimizer
-from tfnn.optimizers.nested import optimizers_of
 from tfnn.transfer.freezing import stages_of
 
 

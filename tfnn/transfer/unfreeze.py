@@ -2,9 +2,9 @@
 
 from tfnn import controls
 from tfnn.checks import integer
+from tfnn.controls.nested import optimizers_of
 from tfnn.internals.optimizers import check_known
 from tfnn.optimizers import Optimizer
-from tfnn.optimizers.nested import optimizers_of
 from tfnn.training.resume.state import build_optimizer
 from tfnn.transfer.freezing import flags_of, freeze, number_of, stages_of
 

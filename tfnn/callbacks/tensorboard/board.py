@@ -19,6 +19,7 @@ from tfnn.callbacks.tensorboard.events import Runs
 from tfnn.callbacks.tensorboard.updates import Updates
 from tfnn.callbacks.tensorboard.watch import Watch, by_layer, squares
 from tfnn.checks import integer
+from tfnn.controls.nested import updates_of
 from tfnn.means import loss_of, means_of
 
 IMAGES = 16  # how many images of a batch are shown
@@ -126,7 +127,7 @@ class TensorBoard(controls.Probe):
 
     @property
     def step(self):
-        return int(self.model.optimizer.iterations)
+        return updates_of(self.model)
 
     @property
     def views(self):

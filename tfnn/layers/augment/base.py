@@ -8,6 +8,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfnn import random
+from tfnn.internals.layers import is_inside_another
 from tfnn.layers.augment import affine
 from tfnn.layers.augment.resample import FILLS, INTERPOLATIONS
 from tfnn.layers.augment.transform import Transform
@@ -16,8 +17,9 @@ from tfnn.layers.augment.transform import Transform
 class Augmentation(keras.layers.Layer):
     """Acts on images (B, H, W, C) or (H, W, C) with `training=True`, and leaves them as they are otherwise.
 
-    Integer images stay integer, rounded and kept in range, whereas Keras makes them float; float images come in the layer's
-    compute dtype. All random numbers of a layer come from one draw.
+    Float images come in the layer's compute dtype. So do integer ones inside a model, whose layers compute with floats; else,
+    as in `Dataset.map`, they stay integer, rounded and kept in range, whereas Keras makes them float. A batch of images of
+    different sizes may be ragged. All random numbers of a layer come from one draw.
     """
 
     def __init__(self, seed=None, **kwargs):
@@ -29,9 +31,22 @@ class Augmentation(keras.layers.Layer):
         return [self]  # not a property: Keras walks a layer's properties when it saves, and this one would never end
 
     def call(self, images, training=False):
-        if not training:
-            return self.at_rest(images)
-        return compiled(lambda images: self.draw(images).images(images))(images)
+        if isinstance(images, tf.RaggedTensor):
+            return self.of_each(images, training)
+        act = self.at_rest
+        if training:
+            act = compiled(lambda images: self.draw(images).images(images), images.shape)
+        outputs = act(images)
+        return tf.cast(outputs, self.compute_dtype) if is_inside_another(self) else outputs
+
+    def of_each(self, images, training):
+        """For images of different sizes, (B, None, None, C): each for itself. They stay ragged unless all come out alike."""
+        size = self.compute_output_shape((None, None, images.shape[-1]))
+        dtype = self.compute_dtype if images.dtype.is_floating or is_inside_another(self) else images.dtype
+        signature = tf.TensorSpec(size, dtype) if None not in size else tf.RaggedTensorSpec(size, dtype, ragged_rank=1)
+        act = lambda image: self.call(image.to_tensor() if isinstance(image, tf.RaggedTensor) else image, training)
+        spec = lambda image: image if None not in size else tf.RaggedTensor.from_tensor(image)
+        return tf.map_fn(lambda image: spec(tf.cast(act(image), dtype)), images, fn_output_signature=signature)
 
     def draw(self, images):
         """A `Transform` for `images`, which may be applied to their masks, points and boxes too."""
@@ -94,8 +109,7 @@ class Augmentation(keras.layers.Layer):
 
     def compute_output_spec(self, images, training=False):
         check_shape(images.shape)
-        dtype = self.compute_dtype if keras.backend.is_float_dtype(images.dtype) else images.dtype
-        return keras.KerasTensor(self.compute_output_shape(images.shape), dtype)
+        return keras.KerasTensor(self.compute_output_shape(images.shape), self.compute_dtype)
 
     def get_config(self):
         return {**super().get_config(), "seed": self.seed}
@@ -158,16 +172,22 @@ def sizes(images):
 
 
 def check_shape(shape):
+    if keras.config.image_data_format() == "channels_first":
+        raise ValueError(
+            "tfnn's augmentation takes images (B, H, W, C), and keras.config.image_data_format() is 'channels_first': transpose"
+            " them with keras.ops.moveaxis, and call keras.config.set_image_data_format('channels_last')"
+        )
     if shape is None or len(shape) not in (3, 4) or 0 in tuple(shape)[-3:]:
         raise ValueError(f"images of shape {shape} must be (B, H, W, C) or (H, W, C), with at least one pixel")
 
 
-def compiled(function):
+def compiled(function, shape):
     """`function` under XLA, which fuses the look-up with the computation before it: six times as fast on a CPU.
 
-    It is compiled once for each shape of batch. It is not compiled in eager mode, where each call would compile anew, nor
-    under several replicas, where XLA fails on CPUs.
+    It is compiled once for each shape of batch. So it is not where height and width may differ from image to image; nor in
+    eager mode, where each call would compile anew, nor under several replicas, where XLA fails on CPUs.
     """
-    if tf.executing_eagerly() or tf.distribute.get_strategy().num_replicas_in_sync > 1:
+    varies = None in tuple(shape)[-3:]
+    if varies or tf.executing_eagerly() or tf.distribute.get_strategy().num_replicas_in_sync > 1:
         return function
     return tf.function(function, jit_compile=True, autograph=False)

@@ -8,10 +8,10 @@ import keras
 import tensorflow as tf
 
 from tfnn import controls
+from tfnn.controls.nested import optimizers_of, updates_of
 from tfnn.internals import compiled
 from tfnn.internals.layers import layers_of, mask_of, takes_training, with_marks_of
 from tfnn.internals.optimizers import rate_in, replaced_rate, without_all_reduce
-from tfnn.optimizers.nested import optimizers_of
 from tfnn.training.graph.snapshot import Snapshot
 from tfnn.training.graph.states import build_states
 
@@ -207,8 +207,8 @@ class Compiled:
         return tf.cast(tf.convert_to_tensor(optimizers_of(self.optimizer)[0].iterations), tf.int64)
 
     def count(self):
-        """The same on the host, at a fifth of the cost."""
-        return int(optimizers_of(self.optimizer)[0].iterations)
+        """The same on the host, at a fifth of the cost; of a model with optimizers of its own the largest count."""
+        return updates_of(self.model) if self.own_step else int(optimizers_of(self.optimizer)[0].iterations)
 
     def learning_rate(self, run):
         """That of the next update, float32."""

@@ -11,7 +11,7 @@ import tensorflow as tf
 
 from tfnn import random
 from tfnn.controls import Facts
-from tfnn.optimizers.nested import optimizers_of
+from tfnn.controls.nested import optimizers_of
 from tfnn.training.graph.augmentation import augmented
 from tfnn.training.graph.told import losses_are_finite
 from tfnn.training.graph.xla import own_code

@@ -8,9 +8,9 @@ import keras
 import tensorflow as tf
 
 from tfnn.controls import SettableRate, TellingOptimizer
+from tfnn.controls.nested import inner_optimizers
 from tfnn.internals.layers import layers_of, seed_generators_of
 from tfnn.internals.optimizers import rate_if_any
-from tfnn.optimizers.nested import inner_optimizers
 
 
 def variables_of(model, augmentation=()):

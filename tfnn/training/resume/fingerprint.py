@@ -8,9 +8,9 @@ import keras
 import numpy as np
 
 from tfnn.controls import SettableRate, TellingOptimizer
+from tfnn.controls.nested import inner_optimizers
 from tfnn.data.files import ImageFiles
 from tfnn.internals.optimizers import rate_if_any
-from tfnn.optimizers.nested import inner_optimizers
 
 
 def fingerprint(model):

@@ -7,10 +7,10 @@ built again. Keras leaves the state of seed generators out of what it saves; her
 import tensorflow as tf
 
 from tfnn.controls import TellingOptimizer
+from tfnn.controls.nested import inner_optimizers
 from tfnn.internals.optimizers import weights_of
 from tfnn.internals.random import global_seeds, made_global_seeds
 from tfnn.optimizers.base import CLOCK
-from tfnn.optimizers.nested import inner_optimizers
 from tfnn.training.graph.variables import last_part, optimizers, unique, variables_of
 from tfnn.training.resume import callback_state
 from tfnn.training.resume.fingerprint import fingerprint
