@@ -105,7 +105,7 @@ class Standardize(keras.layers.Layer):
         """Whether a data set gives single rows, as its elements are vectors, or have an axis less than the layer's inputs."""
         x = spec[0] if isinstance(spec, tuple) else spec
         rank = getattr(getattr(x, "shape", None), "rank", None)
-        return rank is not None and (rank <= 1 or (self.built and rank == len(self.mean.shape) - 1))
+        return rank is not None and (rank == 1 or (self.built and rank == len(self.mean.shape) - 1))
 
     def check(self, x):
         if not self.built:

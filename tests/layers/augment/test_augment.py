@@ -125,7 +125,7 @@ def test_it_is_the_identity_at_test_and_keeps_the_dtype(dtype):
         assert call.dtype == dtype
         np.testing.assert_array_equal(call, x)
     assert augment(x, training=True).dtype == dtype
-    assert augment(keras.Input(x.shape[1:], dtype=dtype)).dtype == dtype
+    assert augment(keras.Input(x.shape[1:], dtype=dtype)).dtype == "float32"  # in a model
     np.testing.assert_array_equal(all_kinds()(x), x[:, 1:15])
 
 
@@ -272,3 +272,36 @@ def test_images_with_an_unknown_number_of_channels():
         call = lambda x, training=training: augment(x, training=training)
         graph = tf.function(call, input_signature=[tf.TensorSpec([None, 8, 8, None])])
         assert graph(images(2, height=8, width=8)).shape == (2, 8, 8, 3)
+
+
+def test_integer_images_inside_a_model_are_floats_as_its_layers_want():
+    x = np.random.RandomState(0).randint(0, 256, (4, 8, 8, 3)).astype("uint8")
+    layer = tfnn.layers.RandomFlip("horizontal")
+    model = keras.Sequential([keras.Input((8, 8, 3), dtype="uint8"), layer, keras.layers.Conv2D(2, 3)])
+    assert model(x, training=True).shape == (4, 6, 6, 2)
+    assert layer.output.dtype == "float32" and layer(x, training=True).dtype == tf.uint8
+
+
+def test_images_of_many_sizes_need_no_trace_each_and_may_be_ragged():
+    sizes = [(8 + i, 10 + 2 * i) for i in range(6)]
+    photos = [np.full((*size, 3), 100, "uint8") for size in sizes]
+    data = tf.data.Dataset.from_generator(lambda: iter(photos), output_signature=tf.TensorSpec((None, None, 3), "uint8"))
+    augment = tfnn.layers.Augment([tfnn.layers.RandomFlip(), tfnn.layers.RandomRotation(0.1)])
+    graphs = []
+
+    def act(image):
+        graphs.append(tf.compat.v1.get_default_graph())
+        return augment(image, training=True)
+
+    assert [tuple(image.shape[:2]) for image in data.map(act)] == sizes and len(graphs) == 1
+    assert not any("_XlaMustCompile" in f.attr for f in graphs[0].as_graph_def().library.function)
+    ragged = next(iter(data.ragged_batch(6)))
+    moved = augment(ragged, training=True)
+    assert isinstance(moved, tf.RaggedTensor) and [tuple(image.to_tensor().shape[:2]) for image in moved] == sizes
+    assert tfnn.layers.RandomCrop(8, 8)(ragged, training=True).shape == (6, 8, 8, 3)
+
+
+def test_channels_first_is_refused(monkeypatch):
+    monkeypatch.setattr(keras.config, "image_data_format", lambda: "channels_first")
+    with pytest.raises(ValueError, match="'channels_first': transpose"):
+        tfnn.layers.RandomFlip()(np.zeros((2, 3, 8, 8), "float32"), training=True)

@@ -35,7 +35,7 @@ class Augmentation(keras.layers.Layer):
             return self.of_each(images, training)
         act = self.at_rest
         if training:
-            act = compiled(lambda images: self.draw(images).images(images), images.shape)
+            act = compiled(lambda images: self.draw(images).images(images), getattr(images, "shape", ()))
         outputs = act(images)
         return tf.cast(outputs, self.compute_dtype) if is_inside_another(self) else outputs
 
