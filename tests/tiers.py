@@ -31,6 +31,10 @@ DEFAULT = {
     "tests/training/test_fit.py::test_a_re_batched_run_is_one_of_larger_batches_to_the_bit": ["False-1"],
     "tests/training/test_fit.py::test_a_size_that_is_no_multiple_is_rounded_and_the_rate_follows": ["alone"],
     "tests/training/test_fit.py::test_a_schedule_in_epochs_runs_alike_on_arrays_and_on_batches_that_are_read": ["2"],
+    "tests/training/test_foreign_sources.py::test_weights_and_history_are_those_of_model_fit_also_of_a_resumed_run": [
+        "Grain",
+        "PyTorch, a generator of its own",
+    ],
     "tests/training/test_measuring.py::test_a_probe_is_told_what_the_update_is_made_of": [
         "plain-arrays",
         "accumulated, XLA-arrays",

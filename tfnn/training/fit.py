@@ -54,8 +54,8 @@ def fit(
         x, y, sample_weight: arrays or tensors with the examples first, or lists or dicts of them, which are copied to the
             device once, but for `tfnn.data.ImageFiles`, which are decoded as the training goes on, to the same weights; or
             in place of x and y a `Part` of a data set, a `tfnn.data.growable` or `tfnn.data.stream`, or a `tf.data.Dataset`,
-            a `keras.utils.PyDataset` or a generator of batches (x,), (x, y) or (x, y, sample_weight), which are read as the
-            training goes on.
+            a `keras.utils.PyDataset`, a generator, a `torch.utils.data.DataLoader` or a `grain.MapDataset`, `IterDataset` or
+            `DataLoader` of batches (x,), (x, y) or (x, y, sample_weight), which are read as the training goes on.
         batch_size, epochs, verbose, callbacks, validation_split, validation_data, shuffle, class_weight,
             initial_epoch, steps_per_epoch, validation_steps, validation_batch_size, validation_freq: as in `model.fit`. A
             callback with a batch-level hook makes every update a piece; `tfnn.callbacks.BatchSizeScheduler` grows the
@@ -80,7 +80,7 @@ def fit(
             without any, begins anew. All other arguments must be those of the interrupted run; `epochs` may be more.
             Numbers that are kept in variables, as a learning rate, come from the checkpoint. What is read as a stream is
             read again up to there, so it must give the same batches: `tf.data` with seeds, a PyDataset that is a function
-            of the index, a generator made anew.
+            of the index, a generator made anew. Grain goes on from the state of its iterator, without reading anything again.
         profile: (start, stop): the updates that TensorFlow's profiler watches; the directory is that of a callback
             `TensorBoard`, or "logs"; None profiles what such a callback of tfnn says.
         seed: an int in [0, 2³¹) from which, with the epoch, the order of examples follows, and what tfnn's random layers

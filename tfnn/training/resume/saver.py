@@ -130,6 +130,8 @@ class Saver:
         """
         if self.resumed.trainer["mid_epoch"] or steps:
             source.restore(self.resumed.trainer["place"])
+        else:
+            source.go_on_after(self.resumed.trainer["place"])
 
     def let_go(self):
         self.resumed.arrays.clear()

@@ -36,6 +36,9 @@ class Source(Protocol):
     def restore(self, state):
         """Goes to where `state()` was told."""
 
+    def go_on_after(self, state):
+        """Takes up what the next pass depends on besides its number, where `state()` was told at the end of a pass."""
+
     def updates_left(self, controls):
         """In this pass, with the batch size that `controls` hold; None where nobody knows."""
 

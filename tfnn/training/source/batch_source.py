@@ -41,6 +41,9 @@ class BatchSource:
     def restore(self, state):
         self.seek(state["passes"], state["at"])
 
+    def go_on_after(self, state):
+        pass
+
     def moved_to(self, place, ended):
         """Takes note of what was read of its iterator."""
         self.place, self.ended = place, ended or place[0] == self.length

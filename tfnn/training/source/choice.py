@@ -12,8 +12,10 @@ from tfnn.data.stream import ImageStream
 from tfnn.training.source import tensors
 from tfnn.training.source.arrays import Arrays
 from tfnn.training.source.file_stream import FileStream
+from tfnn.training.source.grain_stream import GrainStream
 from tfnn.training.source.preprocessing import PreprocessedRows, arrays_of, preprocessing_of
 from tfnn.training.source.stream import Stream, of_rows
+from tfnn.training.source.torch_stream import TorchStream
 
 
 def source_of(
@@ -53,7 +55,11 @@ def source_of(
         for name, value in ("y", y), ("sample_weight", sample_weight):
             if value is not None:
                 raise ValueError(f"{name} was given beside a {kind}, which must yield it: (x, y) or (x, y, sample_weight)")
-        stream = Stream(x, class_weight, shuffle, seed, model, preprocess=preprocess)
+        if package := tensors.package_of(x):
+            kinds = {"grain": GrainStream, "torch": TorchStream}
+            stream = kinds[package](x, class_weight, model, preprocess)
+        else:
+            stream = Stream(x, class_weight, shuffle, seed, model, preprocess=preprocess)
         if stream.endless and not steps:
             raise ValueError(f"the {kind} has no end: give the steps of an epoch (steps_per_epoch, validation_steps or steps)")
         return stream

@@ -41,7 +41,7 @@ class Stream(BatchSource):
         self.endless = isinstance(x, keras.utils.PyDataset) and self.length is None
         if isinstance(x, tf.data.Dataset):
             self.endless = x.cardinality() == tf.data.INFINITE_CARDINALITY
-        self.dataset = dataset_of(self.adapter, model)
+        self.dataset = self.dataset_for(model)
         if preprocess:
             self.dataset = mapped(self.dataset, preprocess)
         self.micro_batch = self.static_batch or micro_batch
@@ -57,6 +57,10 @@ class Stream(BatchSource):
             needed = "tfnn.fit needs batches, given as arrays or as a source of them"
             raise ValueError(f"{needed}, from {self.name}: {error}") from None
         return adapter
+
+    def dataset_for(self, model):
+        """The `tf.data.Dataset` by which the graph reads it."""
+        return dataset_of(self.adapter, model)
 
     @property
     def batch_spec(self):
@@ -78,6 +82,9 @@ class Stream(BatchSource):
             return
         if isinstance(self.source, Ordered):
             batch = self.source[0]
+        elif self.adapter.batch_size:
+            self.micro_batch = self.adapter.batch_size
+            return
         elif self.once:
             batch = first_batch(self.adapter)
         else:
@@ -97,9 +104,14 @@ class Stream(BatchSource):
                     iter(self.dataset)
                     self.made += 1
             self.iterator, self.made = iter(self.dataset), self.made + 1
-            if place[0] and not isinstance(self.source, Ordered):
-                skip(self.iterator, tf.constant(place[0]))
+            if place[0]:
+                self.find(place[0])
         self.passes, self.place, self.ended = passes, list(place), False
+
+    def find(self, batches):
+        """Moves the iterator on to a place."""
+        if not isinstance(self.source, Ordered):
+            skip(self.iterator, tf.constant(batches))
 
     def close(self):
         if self.within_epoch and not self.once:

@@ -12,10 +12,22 @@ LARGE = 2**24  # bytes
 OF_ROWS = tf.RaggedTensor, tf.SparseTensor  # arrays that have examples, but no dense form
 
 
+FOREIGN = {"torch": ("DataLoader",), "grain": ("DataLoader", "MapDataset", "IterDataset")}  # sources of other packages
+
+
 def is_stream(x):
     """Whether x is a source of batches, in place of arrays."""
     kinds = tf.data.Dataset, keras.utils.PyDataset, types.GeneratorType
-    return isinstance(x, kinds) or type(x).__name__ in ("DataLoader", "MapDataset", "IterDataset")
+    return isinstance(x, kinds) or package_of(x) is not None
+
+
+def package_of(x):
+    """The package of `FOREIGN` that gave a source of batches, or None; that package need not be installed."""
+    for kind in type(x).__mro__:
+        package = kind.__module__.partition(".")[0]
+        if kind.__name__ in FOREIGN.get(package, ()):
+            return package
+    return None
 
 
 def as_tensors(x, y=None, sample_weight=None):
