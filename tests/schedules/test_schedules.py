@@ -203,7 +203,7 @@ def test_importing_from_tfnn_changes_nothing_but_the_precision(schedule, args, o
 
 
 def test_cosine_agrees_with_keras():
-    ours, theirs = Cosine(0.3, 50, alpha=0.1), keras.optimizers.CosineDecay(0.3, 50, alpha=0.1)
+    ours, theirs = Cosine(0.3, 50, alpha=0.1), keras.optimizers.schedules.CosineDecay(0.3, 50, alpha=0.1)
     for step in range(0, 60, 7):
         np.testing.assert_allclose(ours(step), theirs(step), rtol=1e-5)
 
@@ -236,7 +236,7 @@ def test_warmup_wraps_a_keras_schedule():
 
 
 def keras_cosine(**options):
-    return keras.optimizers.CosineDecay(0.1, 10, **options)
+    return keras.optimizers.schedules.CosineDecay(0.1, 10, **options)
 
 
 @pytest.mark.parametrize(
@@ -271,7 +271,7 @@ def test_a_warm_up_is_shorter_than_its_schedule(schedule, end):
         PiecewiseConstantDecay([10], [0.1, 0.2]),
         InEpochs(Cosine(0.1, 10)),  # whose updates are not known here
         keras.optimizers.schedules.PolynomialDecay(0.1, 10, cycle=True),
-        keras.optimizers.CosineDecayRestarts(0.1, 10),
+        keras.optimizers.schedules.CosineDecayRestarts(0.1, 10),
     ],
 )
 def test_a_warm_up_may_be_long_where_the_schedule_goes_on(schedule):
@@ -361,8 +361,7 @@ def test_wrappers_refuse_what_is_no_schedule():
         Warmup(0.1, 5)
 
 
-def test_numbers_may_be_tensors_or_numpy_s():
-    plain = Cosine(0.5, 10)
-    given = Cosine(tf.constant(0.5), tf.constant(10))
+def test_numbers_may_be_tensors_or_numpys():
+    plain, given = Cosine(0.5, 10), Cosine(tf.constant(0.5), tf.constant(10))
     assert float(given(3)) == float(plain(3)) and given.get_config() == plain.get_config()
     assert Cosine(np.float32(0.5), np.int64(10)).get_config() == plain.get_config()

@@ -62,4 +62,4 @@ class Same:
     def __eq__(self, other):
         return isinstance(other, Same) and self.get() is not None and self.get() is other.get()
 
-    __hash__ = None
+    __hash__ = None  # type: ignore[assignment]
