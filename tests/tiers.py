@@ -51,6 +51,7 @@ DEFAULT = {
         "validation with weights-False",
         "steps of an epoch-True",
         "two inputs, two outputs-False",
+        "two outputs behind a mask-False",
         "own train_step-False",
         "own steps that tell vectors and None-False",
         "own compute_metrics-False",

@@ -21,6 +21,21 @@ def two_headed():
     return keras.Model(inputs, heads)
 
 
+def masked():
+    """Two outputs behind a mask, of which Keras's losses and metrics leave out what it covers."""
+    inputs = keras.Input((6,), dtype="int32")
+    x = LAYERS.LSTM(4, return_sequences=True)(LAYERS.Embedding(9, 4, mask_zero=True)(inputs))
+    return keras.Model(inputs, {"kind": LAYERS.Dense(3, "softmax", name="kind")(x), "size": LAYERS.Dense(1, name="size")(x)})
+
+
+MASKED = {
+    "loss": {"kind": "sparse_categorical_crossentropy", "size": "mse"},
+    "metrics": {"kind": ["accuracy"]},
+}
+MASKED_X = np.where(np.arange(6) < 1 + np.arange(len(X))[:, None] % 6, 1 + np.arange(len(X))[:, None] % 8, 0)
+MASKED_Y = {"kind": (MASKED_X + np.arange(6)) % 3, "size": np.float32(MASKED_X + np.arange(6))[..., None] / 8}
+
+
 TWO = {
     "loss": {"kind": "sparse_categorical_crossentropy", "odd": "binary_crossentropy"},
     "metrics": {"kind": ["accuracy"], "odd": ["accuracy", "mae"]},

@@ -10,6 +10,9 @@ import tensorflow as tf
 
 import tfnn
 from tests.training.models import (
+    MASKED,
+    MASKED_X,
+    MASKED_Y,
     TWO,
     TWO_X,
     TWO_Y,
@@ -23,6 +26,7 @@ from tests.training.models import (
     TellsMuch,
     Unbuilt,
     images,
+    masked,
     regularised,
     two_headed,
     two_lists,
@@ -208,6 +212,7 @@ CASES = {
         compiled(two_headed, **TWO, loss_weights={"kind": 1.0, "odd": 0.3}),
         {**DATA, "x": TWO_X, "y": TWO_Y, "validation_split": 0.25},
     ),
+    "two outputs behind a mask": (compiled(masked, **MASKED), {**DATA, "x": MASKED_X, "y": MASKED_Y, "validation_split": 0.25}),
     "two outputs with weights": (
         compiled(two_headed, **TWO, weighted_metrics=lambda: {"odd": ["accuracy"]}),
         {**DATA, "x": TWO_X, "y": TWO_Y, "sample_weight": ODD(W)},

@@ -46,9 +46,10 @@ class Optimizer(BaseOptimizer, TellingOptimizer):
     - `letters(h, lr, t)`: the scalars of both, from the hyper-parameters h, the rate and the number t of the update.
 
     Rule and kernel give the same numbers. The kernel updates float32 and float64 weights; half-precision weights are
-    updated by the rule in float32 and rounded. Sparse gradients are summed and made dense, which is exact for every rule. (Rules
-    that leave rows without gradient alone could write the others only; but TensorFlow copies a variable that is written by rows
-    whenever it is read as a whole, as Keras's Embedding does: an update of 1,000,000 × 64 took two to four times as long.)
+    updated by the rule in float32 and rounded. Sparse gradients are summed and made dense, which is exact for every rule.
+    (Rules that leave rows without gradient alone could write the others only. But TensorFlow copies a variable that is
+    written by rows whenever it is read as a whole, as Keras's Embedding does: an update of 1,000,000 × 64 then took two to
+    four times as long.)
 
     It differs from Keras in three ways. Gradients are clipped after they are summed over replicas. Under
     `gradient_accumulation_steps`, schedules and averages (`use_ema`) count updates. And weights that are unfrozen later join
