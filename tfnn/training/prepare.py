@@ -58,6 +58,8 @@ def assembled(request, data, callbacks):
     phase = phases.make()
     check_labels(phase.graph.compiled, data)
     if targets or resumed:
+        clock = phase.graph.controls  # a schedule in epochs asks it, as it is traced, how long they are
+        clock.begin_clock(phase.source.examples(request.steps_per_epoch, clock), request.initial_epoch)
         phase.graph.trace_step(phase.source.batch_spec)
         phase.graph.check_resumable()
     if resumed:
