@@ -122,8 +122,9 @@ def test_a_task_prepares_what_grain_gives():
         inputs = keras.Input((6,))
         return kind(inputs, keras.layers.Dense(3, "softmax")(inputs))
 
-    ours = trained(compiled(lambda: task(Task)), {"x": shuffled().batch(16)}, fit)
-    assert_same_run(ours, trained(compiled(lambda: task(keras.Model)), {"x": shuffled(x=X / 2).batch(16)}, fit))
+    data = lambda x: {"x": shuffled(x=x).batch(16), "validation_data": shuffled(x=x).batch(8)}
+    ours = trained(compiled(lambda: task(Task)), data(X), fit)
+    assert_same_run(ours, trained(compiled(lambda: task(keras.Model)), data(X / 2), fit))
     with pytest.raises(ValueError, match=r"grain.DataLoader has no map: give a MapDataset"):
         trained(compiled(lambda: task(Task)), {"x": grains_loader()}, fit)
 

@@ -34,7 +34,7 @@ def evaluate(
         >>> loss, accuracy = tfnn.evaluate(model, x_test, y_test)
     """
     with model.distribute_strategy.scope():
-        source = source_of(x, y, sample_weight, batch_size=batch_size, steps=steps, model=model, method="evaluate")
+        source = source_of(x, y, sample_weight, batch_size=batch_size, steps=steps, model=model, methods=["evaluate"])
         evaluation = evaluation_for(model, source)
         callbacks = one_epoch(callbacks, model, verbose, steps or source.length)
         logs = run_evaluation(evaluation, source, callbacks, steps)

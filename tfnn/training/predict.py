@@ -30,7 +30,7 @@ def predict(
         >>> probabilities = tfnn.predict(model, x_test, batch_size=256)
     """
     with model.distribute_strategy.scope():
-        source = source_of(x, batch_size=batch_size, steps=steps, model=model, method="predict")
+        source = source_of(x, batch_size=batch_size, steps=steps, model=model, methods=["predict"])
         callbacks = one_epoch(callbacks, model, verbose, steps or source.length)
         function, outputs, model.stop_predicting = prediction_for(model, source), [], False
         callbacks.on_predict_begin()

@@ -81,7 +81,7 @@ def read(request):
         size = request.validation_batch_size or request.batch_size
         unpacked = keras.utils.unpack_x_y_sample_weight
         arrays = (*held_out.labelled(), None) if isinstance(held_out, Part) else unpacked(held_out)
-        how = dict(model=request.model, method="evaluate")
+        how = dict(model=request.model, methods=["fit", "evaluate"])
         validation = source_of(*arrays, batch_size=size, steps=request.validation_steps, **how)
     soften_labels(request.model, request.augmentation, source, validation)
     return Data(source, validation)

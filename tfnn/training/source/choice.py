@@ -29,11 +29,11 @@ def source_of(
     shuffle=False,
     seed=0,
     model=None,
-    method="fit",
+    methods=("fit",),
 ):
     """The source of the arguments of `fit`.
 
-    A model with a `method` of its own, "fit", "evaluate" or "predict", that prepares data is given what that would give it.
+    A model with `methods` of its own, of "fit", "evaluate" and "predict", that prepare data is given what they would give it.
 
     Raises:
         ValueError: for arguments that do not go together, and data that cannot be used.
@@ -44,7 +44,7 @@ def source_of(
         check_alone(x, y=y, sample_weight=sample_weight, batch_size=batch_size)
         (x, y, sample_weight), batch_size, *_ = x.arguments()
     x, y = opened(x, y)
-    preprocess = preprocessing_of(model, method) if model is not None else None
+    preprocess = preprocessing_of(model, *methods) if model is not None else None
     if tensors.is_stream(x):
         kind = type(x).__name__
         if class_weight == "balanced":

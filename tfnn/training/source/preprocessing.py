@@ -47,15 +47,16 @@ def mapped(dataset, preprocess):
     return dataset.map(lambda *batch: preprocess(*batch), threads(), deterministic=True)
 
 
-def preprocessing_of(model, method):
-    """What a model's own `method`, "fit", "evaluate" or "predict", does to a batch; None where that method is Keras's.
+def preprocessing_of(model, *methods):
+    """What a model's own `methods`, of "fit", "evaluate" and "predict", do to a batch; None where these are Keras's.
 
     Raises:
         ValueError: for a model with such a method of its own that does not tell what it does.
     """
-    own = getattr(type(model), method)
-    if own is getattr(keras.Model, method) or is_running(own):
+    own = [method for method in methods if is_own(model, method)]
+    if not own:
         return None
+    method = own[0]
     if not hasattr(model, "preprocess_samples"):
         raise ValueError(
             f"model {model.name!r} has a {method} of its own, {type(model).__name__}.{method}, which tfnn would pass over: give"
@@ -70,6 +71,12 @@ def preprocessing_of(model, method):
 def preprocessed(preprocess_samples, *batch):
     """The batch that the model makes of the components of one, as `tf.data` hands them to a function."""
     return preprocess_samples(*without_optionals(keras.utils.unpack_x_y_sample_weight(batch)))
+
+
+def is_own(model, method):
+    """Whether a method is not Keras's, nor the one that calls tfnn."""
+    function = getattr(type(model), method)
+    return function is not getattr(keras.Model, method) and not is_running(function)
 
 
 def is_running(function):
