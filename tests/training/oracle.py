@@ -61,7 +61,7 @@ def assert_same_run(ours, theirs, rtol=1e-5, atol=1e-5, counted=True):
         for a, b in zip(model.optimizer.variables, oracle.optimizer.variables, strict=True):
             if counted or b is not oracle.optimizer.iterations:
                 np.testing.assert_allclose(a, b, 10 * rtol, atol)
-    assert list(found.history) == list(expected.history)
+    assert sorted(found.history) == sorted(expected.history)  # Keras 3.13 sorts what a step of the model's own tells
     assert found.epoch == expected.epoch
     for name, values in expected.history.items():
         if values[0] is None:  # a step of the model's own may tell so
