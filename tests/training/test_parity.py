@@ -9,6 +9,7 @@ import pytest
 import tensorflow as tf
 
 import tfnn
+from tests.needs import has
 from tests.training.models import (
     MASKED,
     MASKED_X,
@@ -277,6 +278,8 @@ def oracle(case):
 
 @pytest.mark.parametrize("case, jit_compile", WAYS)
 def test_weights_and_history_are_those_of_model_fit(case, jit_compile):
+    if case == "own steps that tell vectors and None" and not has("3.15"):
+        pytest.skip("needs Keras 3.15: an evaluation that tells all that a step of the model's own tells")
     theirs = oracle(case)
     ours = trained(*CASES[case], tfnn.fit, jit_compile=jit_compile)
     assert_same_run(ours, theirs)
