@@ -58,6 +58,23 @@ def of_a_generator():
     return torchs_loader(generator=pytest.importorskip("torch").Generator().manual_seed(4))
 
 
+def of_a_batch_sampler():
+    """A sampler in a sampler, and a data set, with generators of their own."""
+    torch = pytest.importorskip("torch")
+    samplers, seeded = torch.utils.data, lambda seed: torch.Generator().manual_seed(seed)
+
+    class Noisy(Rows, samplers.Dataset):
+        noise = property(lambda self: torch.randn(6, generator=self.generator).numpy())
+
+        def __getitem__(self, index):
+            return self.x[index] + self.noise, self.y[index]
+
+    rows = Noisy()
+    rows.generator = seeded(6)
+    order = samplers.RandomSampler(rows, generator=seeded(5))
+    return samplers.DataLoader(rows, batch_sampler=samplers.BatchSampler(order, 16, drop_last=False))
+
+
 # name: a function that makes the arguments of fit
 CASES = {
     "Grain": lambda: {"x": shuffled().batch(16), "validation_data": shuffled(x=HELD[0], y=HELD[1]).batch(8)},
@@ -68,6 +85,7 @@ CASES = {
     "Grain's DataLoader without end": lambda: {"x": grains_loader(epochs=None), "steps_per_epoch": 5},
     "PyTorch": lambda: {"x": torchs_loader()},
     "PyTorch, a generator of its own": lambda: {"x": of_a_generator(), "validation_data": torchs_loader(shuffle=False)},
+    "PyTorch, a sampler of batches": lambda: {"x": of_a_batch_sampler()},
     "PyTorch, a worker": lambda: {"x": torchs_loader(num_workers=1)},
     "PyTorch with steps": lambda: {"x": torchs_loader(), "steps_per_epoch": 3},
 }
@@ -100,6 +118,13 @@ def interrupted(case, directory, save_freq, **more):
     heard, checkpoint = [], tfnn.callbacks.Checkpoint(directory, save_freq, monitor="loss")
     with pytest.raises(KeyboardInterrupt):
         trained(compiled(), CASES[case], fit, callbacks=[checkpoint, keras.callbacks.LambdaCallback(on_train_batch_end=stop)])
+
+
+@pytest.mark.slow
+def test_workers_that_keep_their_random_numbers_are_told(tmp_path, monkeypatch):
+    monkeypatch.setitem(CASES, "kept", lambda: {"x": torchs_loader(num_workers=1, persistent_workers=True)})
+    with pytest.warns(UserWarning, match="persistent_workers=False resumes to the bit"):
+        interrupted("kept", tmp_path, 3)
 
 
 @pytest.mark.slow

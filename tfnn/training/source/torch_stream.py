@@ -1,6 +1,7 @@
 """Batches from a PyTorch `DataLoader`, whose order comes from PyTorch's random numbers."""
 
 import base64
+import warnings
 
 import numpy as np
 
@@ -27,17 +28,22 @@ class TorchStream(Stream):
 
     @property
     def generators(self):
-        """Those that the loader draws from, each once."""
+        """Those that the loader, its samplers and its data set hold, and PyTorch's global one, each once."""
         import torch
 
-        own = self.source.generator, getattr(self.source.sampler, "generator", None)
-        return list({id(one): one for one in (*own, torch.default_generator) if one is not None}.values())
+        return list({id(one): one for one in (*generators_in(self.source), torch.default_generator)}.values())
 
     def seek(self, passes, place=(0, 0)):
         self.begun = [state_of(generator) for generator in self.generators]
         super().seek(passes, place)
 
     def state(self):
+        if self.source.persistent_workers:
+            warnings.warn(
+                "workers of a DataLoader with persistent_workers=True keep states of random numbers that no checkpoint holds:"
+                " where the data set draws, a resumed run draws others; persistent_workers=False resumes to the bit",
+                stacklevel=2,
+            )
         return {**super().state(), "begun": self.begun, "now": [state_of(generator) for generator in self.generators]}
 
     def restore(self, state):
@@ -52,6 +58,20 @@ class TorchStream(Stream):
 
         for generator, state in zip(self.generators, states, strict=True):
             generator.set_state(torch.from_numpy(np.frombuffer(base64.b64decode(state), np.uint8).copy()))
+
+
+def generators_in(part, seen=None):
+    """The `torch.Generator`s that a loader holds, and the samplers and data sets that it is made of."""
+    import torch
+    from torch.utils.data import DataLoader, Dataset, Sampler
+
+    seen = set() if seen is None else seen
+    if isinstance(part, torch.Generator):
+        yield part
+    elif isinstance(part, (DataLoader, Dataset, Sampler)) and id(part) not in seen:
+        seen.add(id(part))
+        for held in vars(part).values():
+            yield from generators_in(held, seen)
 
 
 def state_of(generator):
