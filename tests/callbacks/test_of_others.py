@@ -48,9 +48,10 @@ def test_keras_own_monitor_posts_each_epoch():
 def test_mlflow_keeps_the_same_curves(every, tmp_path):
     mlflow = pytest.importorskip("mlflow")
     mlflow.set_tracking_uri(f"sqlite:///{tmp_path}/runs.db")
+    experiment = mlflow.create_experiment("test", (tmp_path / "artifacts").as_uri())
 
     def curves(fit):
-        with mlflow.start_run() as run:
+        with mlflow.start_run(experiment_id=experiment) as run:
             callback = mlflow.keras.MlflowCallback(log_every_epoch=every is None, log_every_n_steps=every)
             trained(compiled(), {**VALIDATED, "callbacks": [callback]}, fit)
         client = mlflow.MlflowClient()
@@ -97,7 +98,7 @@ def test_comet_hears_epochs(tmp_path):
 @pytest.mark.slow
 def test_optuna_prunes_the_same_trials():
     optuna = pytest.importorskip("optuna")
-    callback = pytest.importorskip("optuna.integration").KerasPruningCallback
+    callback = pytest.importorskip("optuna_integration").KerasPruningCallback
 
     def trials(fit):
         def objective(trial):
