@@ -15,6 +15,16 @@ ONE_HOT = compiled(loss="categorical_crossentropy")
 GROW = lambda: [tfnn.callbacks.BatchSizeScheduler({1: 32})]
 
 
+class Forgetful(keras.Model):
+    """Its training step lacks a `return`; its test step gives a number alone."""
+
+    def train_step(self, data):
+        super().train_step(data)
+
+    def test_step(self, data):
+        return super().test_step(data)["loss"]
+
+
 def some(batches):
     for _ in range(batches):
         yield X[:16], Y[:16]
@@ -43,6 +53,7 @@ CASES = {
     "empty generator": (compiled(), lambda: {"x": some(0), "steps_per_epoch": 2}, "empty generator"),
     "empty validation dataset": (compiled(), lambda: {**DATA, "validation_data": dataset().take(0)}, "it has none"),
     "empty validation of unknown length": (compiled(), lambda: {**DATA, "validation_data": none()}, "the data gave none"),
+    "a train_step without logs": (compiled(lambda: dense(kind=Forgetful)), lambda: DATA, "Forgetful.train_step gave NoneType"),
     "a generator that ends in an epoch": (
         compiled(),
         lambda: {"x": some(5), "steps_per_epoch": 3},
@@ -87,6 +98,11 @@ def broken():
     x = X.copy()
     x[17, 2] = np.nan
     return x
+
+
+def test_a_test_step_that_gives_no_dict_is_named():
+    with pytest.raises(ValueError, match=r"Forgetful.test_step gave \w*Tensor: it must return a dict"):
+        tfnn.evaluate(compiled(lambda: dense(kind=Forgetful))(), X, Y, verbose=0)
 
 
 @pytest.mark.parametrize(

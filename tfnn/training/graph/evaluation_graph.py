@@ -1,5 +1,7 @@
 """The traced loss and metrics of a model on data that does not train it."""
 
+import functools
+
 import keras
 import tensorflow as tf
 
@@ -7,7 +9,7 @@ from tfnn.training.graph.compiled import Compiled
 from tfnn.training.graph.held import held, hold
 from tfnn.training.graph.loops import loop, over_parts, over_static_parts, reset_metrics, runs_eagerly, traced
 from tfnn.training.graph.pace import Pace
-from tfnn.training.graph.told import NOTHING, carried, told_in
+from tfnn.training.graph.told import NOTHING, carried, logs_of, told_in
 from tfnn.training.graph.xla import OFF
 from tfnn.training.source.arrays import Arrays
 from tfnn.training.source.batches import batch_of, examples, rows, spec_of, take, without_optionals
@@ -26,7 +28,7 @@ class EvaluationGraph:
         self.compiled, self.strategy, self.jit, self.pace = Compiled(model, head), model.distribute_strategy, jit, Pace()
         self.eager, tpu = runs_eagerly(model), isinstance(self.strategy, tf.distribute.TPUStrategy)
         self.static, self.static_tail = (jit.on or tpu) and not self.eager, jit.tail or tpu
-        self.step = model.test_step if self.compiled.own_test_step else self.plain_step
+        self.step = functools.partial(logs_of, model.test_step) if self.compiled.own_test_step else self.plain_step
         self.arrays_function, self.stream_function = traced(self.over_arrays, self.eager), traced(self.over_stream, self.eager)
         self.static_batches = traced(self.over_static_batches, self.eager, jit.on)
         self.traced_step, self.compiled_step = traced(self.step, self.eager), traced(self.step, self.eager, jit.on)

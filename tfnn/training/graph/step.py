@@ -13,7 +13,7 @@ from tfnn import random
 from tfnn.controls import Facts
 from tfnn.controls.nested import optimizers_of
 from tfnn.training.graph.augmentation import augmented
-from tfnn.training.graph.told import losses_are_finite
+from tfnn.training.graph.told import logs_of, losses_are_finite
 from tfnn.training.graph.xla import own_code
 from tfnn.training.source.batches import examples
 
@@ -161,7 +161,7 @@ class Step:
             if self.augmentation:
                 data = augmented(self.augmentation, *keras.utils.unpack_x_y_sample_weight(batch))
                 batch = keras.utils.pack_x_y_sample_weight(*data)
-            logs = self.compiled.model.train_step(batch)
+            logs = logs_of(self.compiled.model.train_step, batch)
         return logs, losses_are_finite(logs)
 
 

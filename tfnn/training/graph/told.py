@@ -30,6 +30,19 @@ class Told(NamedTuple):
 NOTHING = Told([], {})
 
 
+def logs_of(step, batch):
+    """What a step of the model's own, a method, tells of a batch.
+
+    Raises:
+        ValueError: for what is no dict, as where a `return` was forgotten.
+    """
+    logs = step(batch)
+    if not isinstance(logs, dict):
+        name = getattr(step, "__qualname__", step)
+        raise ValueError(f"{name} gave {type(logs).__name__}: it must return a dict of what it tells, such as {{'loss': loss}}")
+    return logs
+
+
 def told_in(form):
     """The `Told` of logs of a form, a nest of tensor specs as a trace has them for its outputs."""
     return Told([zeros_of(spec) for spec in carried(form)], form)
@@ -49,5 +62,5 @@ def zeros_of(spec):
 
 def losses_are_finite(logs):
     """Whether all that logs tell as "loss" is finite."""
-    losses = tensors_in(logs.get("loss")) if isinstance(logs, dict) else []
+    losses = tensors_in(logs.get("loss"))
     return tf.reduce_all([tf.reduce_all(tf.math.is_finite(tf.cast(loss, tf.float32))) for loss in losses])
